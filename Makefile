@@ -1,0 +1,50 @@
+# Everything from a bare Python with pip: a virtual environment made by uv from the versions in
+# requirements.txt. What is already done is skipped.
+PYTHON ?= python3
+VENV := .venv
+UV := .uv/bin/uv
+KEYCASH := $(VENV)/bin/keycash
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run up test check format lock clean
+
+help: ## Show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(UV):
+	@echo "Fetching uv ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv uv
+
+$(INSTALLED): requirements.txt pyproject.toml | $(UV)
+	@test -x $(VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@echo "Installing the packages of requirements.txt ..."
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --requirement requirements.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+run: $(INSTALLED) ## Run the whole pipeline once, without a UI
+	@exec $(KEYCASH) run
+
+up: $(INSTALLED) ## Start the living platform; Ctrl-C stops it
+	@exec $(KEYCASH) up
+
+test: $(INSTALLED) ## Run the whole test suite
+	$(VENV)/bin/pytest
+
+check: $(INSTALLED) ## Check formatting, lint, types and import rules
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(INSTALLED) ## Format the code and apply the safe lint fixes
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: | $(UV) ## Write requirements.txt anew from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.10 --extra dev --no-emit-index-url \
+	  --no-header --output-file requirements.txt pyproject.toml
+
+clean: ## Remove the virtual environment and the tools; local data in .keycash stays
+	rm -rf $(VENV) .uv build *.egg-info

@@ -1,0 +1,42 @@
+"""What can go wrong, as one tree.
+
+::
+
+    KeycashError                    every error that a person can act on
+    ├── SettingsError               a setting is missing or makes no sense
+    ├── SourceError                 the source files cannot be had, or are not safe to unpack
+    ├── ObjectStoreError            the bucket cannot be listed, read or written
+    ├── WarehouseError              the warehouse cannot be opened
+    │   └── WarehouseLockedError    another process holds it for longer than we wait
+    └── ServerError                 a local server did not start, or stopped by itself
+
+Each message says what happened and what to do next.
+"""
+
+
+class KeycashError(Exception):
+    """Base of every error that a person can act on."""
+
+
+class SettingsError(KeycashError):
+    """A setting is missing or makes no sense."""
+
+
+class SourceError(KeycashError):
+    """The source files cannot be had, or are not safe to unpack."""
+
+
+class ObjectStoreError(KeycashError):
+    """The bucket cannot be listed, read or written."""
+
+
+class WarehouseError(KeycashError):
+    """The warehouse cannot be opened or used."""
+
+
+class WarehouseLockedError(WarehouseError):
+    """Another process holds the warehouse for longer than we wait."""
+
+
+class ServerError(KeycashError):
+    """A local server did not start, or stopped by itself."""

@@ -1,0 +1,111 @@
+"""The settings, read from the environment in one place.
+
+Nothing here runs at import. ``Settings.from_environment`` is called by the command line and by
+``definitions.py`` when Dagster loads it; everybody else is handed the values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from keycash_assets.errors import SettingsError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+SAMPLE_SOURCE = "sample"
+MOTHERDUCK_SCHEME = "md:"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything lives. Each field is one environment variable of the same name.
+
+    Attributes:
+        home: ``KEYCASH_HOME``, the folder of all local state.
+        source: ``KEYCASH_SOURCE``, a folder, a ``.zip``, an http(s) URL of a zip, or ``sample``.
+        objects_url: ``KEYCASH_OBJECTS_URL``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``;
+            None means the local object store, which the platform then starts itself.
+        warehouse: ``KEYCASH_WAREHOUSE``, the path of a DuckDB file, or ``md:database``.
+        published: ``KEYCASH_PUBLISHED``, the read-only snapshot that readers open.
+    """
+
+    home: Path
+    source: str
+    objects_url: str | None
+    warehouse: str
+    published: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings, an empty variable counting as one that is not set.
+
+        Raises:
+            SettingsError: A value is not of the form that its variable takes.
+        """
+        home = Path(environment.get("KEYCASH_HOME") or REPOSITORY / ".keycash").expanduser()
+        home = home.absolute()
+        objects_url = environment.get("KEYCASH_OBJECTS_URL") or None
+        if objects_url is not None and not objects_url.startswith(("s3://", "gs://")):
+            raise SettingsError(
+                f"KEYCASH_OBJECTS_URL is {objects_url!r}: write s3://bucket/prefix or "
+                "gs://bucket/prefix, or leave it out for the local object store."
+            )
+        warehouse = environment.get("KEYCASH_WAREHOUSE") or str(home / "keycash.duckdb")
+        if not warehouse.startswith(MOTHERDUCK_SCHEME):
+            warehouse = str(Path(warehouse).expanduser().absolute())
+        elif warehouse == MOTHERDUCK_SCHEME:
+            raise SettingsError("KEYCASH_WAREHOUSE is 'md:': name a database, as in md:keycash.")
+        published = environment.get("KEYCASH_PUBLISHED") or home / "published" / "keycash.duckdb"
+        return cls(
+            home=home,
+            source=environment.get("KEYCASH_SOURCE") or SAMPLE_SOURCE,
+            objects_url=objects_url,
+            warehouse=warehouse,
+            published=Path(published).expanduser().absolute(),
+        )
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of Dagster's own state (``DAGSTER_HOME``)."""
+        return self.home / "dagster"
+
+    @property
+    def object_store_home(self) -> Path:
+        """Folder of the local object store: its data, keys, ports and ``connection.env``."""
+        return self.home / "object_store"
+
+    @property
+    def uses_local_object_store(self) -> bool:
+        """Whether the platform runs its own object store."""
+        return self.objects_url is None
+
+    @property
+    def uses_motherduck(self) -> bool:
+        """Whether the warehouse is a MotherDuck database and not a local file."""
+        return self.warehouse.startswith(MOTHERDUCK_SCHEME)
+
+
+def object_store_environment(
+    settings: Settings, environment: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The variables by which the bucket is reached: ``KEYCASH_OBJECTS_URL`` and ``AWS_*``.
+
+    With ``KEYCASH_OBJECTS_URL`` set they are the environment's own. Otherwise those that the local
+    object store wrote to ``connection.env`` when it started come on top, so that nothing beyond
+    this function knows that the store is local.
+
+    Raises:
+        SettingsError: The local object store was never started.
+    """
+    if not settings.uses_local_object_store:
+        return environment
+    connection = settings.object_store_home / "connection.env"
+    if not connection.is_file():
+        raise SettingsError(
+            "The local object store has never been started: run `make up` or `keycash store` "
+            "first, or set KEYCASH_OBJECTS_URL to a bucket of yours."
+        )
+    from dotenv import dotenv_values  # noqa: PLC0415  only needed with the local store
+
+    local = {name: value for name, value in dotenv_values(connection).items() if value}
+    return {**environment, **local}

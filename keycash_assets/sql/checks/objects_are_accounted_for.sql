@@ -1,0 +1,45 @@
+-- Conservation. Objects of which the ledger has no current version or several, and loaded objects whose
+-- elements and unreadable lines are not the rows of landing_table and quarantine.
+WITH current_versions AS (
+    SELECT
+        object_key,
+        count(*) AS versions,
+        max(object_etag) AS object_etag,
+        sum(records) AS records,
+        max(status) AS status
+    FROM object_ledger
+    WHERE status IN ('loaded', 'unchanged', 'quarantined')
+    GROUP BY object_key
+),
+
+landed AS (
+    SELECT
+        object_key,
+        count(*) AS records
+    FROM landing_table
+    GROUP BY object_key
+),
+
+quarantined AS (
+    SELECT
+        object_key,
+        count(*) FILTER (WHERE line IS NULL) AS whole_objects
+    FROM quarantine
+    GROUP BY object_key
+)
+
+SELECT
+    coalesce(current_versions.object_key, landed.object_key, quarantined.object_key) AS object_key,
+    current_versions.status,
+    coalesce(current_versions.versions, 0) AS current_versions,
+    coalesce(current_versions.records, 0) AS records_in_object,
+    coalesce(landed.records, 0) AS records_landed,
+    coalesce(quarantined.whole_objects, 0) AS whole_objects_quarantined
+FROM current_versions
+FULL JOIN landed ON current_versions.object_key = landed.object_key
+FULL JOIN quarantined ON coalesce(current_versions.object_key, landed.object_key) = quarantined.object_key
+WHERE
+    current_versions.versions IS DISTINCT FROM 1
+    OR coalesce(current_versions.records, 0) <> coalesce(landed.records, 0)
+    OR (current_versions.status = 'quarantined') <> (coalesce(quarantined.whole_objects, 0) = 1)
+ORDER BY 1

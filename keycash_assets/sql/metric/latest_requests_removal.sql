@@ -1,0 +1,1 @@
+DELETE FROM latest_requests WHERE id IN (SELECT id FROM latest_request_changes)

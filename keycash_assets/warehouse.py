@@ -1,0 +1,194 @@
+"""The warehouse: a DuckDB file that one process writes, or a MotherDuck database.
+
+Readers never open the file that is written. They open the published snapshot, which is complete
+and checked (``publishing.py``).
+"""
+
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keycash_assets import sql
+from keycash_assets.errors import WarehouseError, WarehouseLockedError
+from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+LOCK_WAIT_SECONDS = 120.0
+"""How long a writer waits for another one. A run holds the warehouse from its load to its end."""
+
+MOTHERDUCK_HOST = "api.motherduck.com"
+MOTHERDUCK_NEWEST_CLIENT = (1, 5, 6)
+"""Newest DuckDB client that MotherDuck accepts (its documentation on supported versions)."""
+
+_TABLES_IN_ORDER = (
+    "landing_table",
+    "object_ledger",
+    "quarantine",
+    "latest_requests",
+    "credit_requests",
+    "credit_per_day",
+    "credit_per_day_changes",
+    "load_history",
+    "publications",
+)
+
+_logger = logging.getLogger(__name__)
+
+
+def connect_to_write(
+    database: str,
+    environment: Mapping[str, str] | None = None,
+    wait_seconds: float = LOCK_WAIT_SECONDS,
+    log: Callable[[str], None] = _logger.info,
+) -> "Connection":
+    """Open the warehouse to write, waiting while another process holds it.
+
+    Args:
+        database: ``Settings.warehouse``.
+        environment: Where ``MOTHERDUCK_TOKEN`` stands; the process's own by default.
+        wait_seconds: How long to wait for another writer.
+        log: Told, with each attempt, who holds the warehouse.
+
+    Raises:
+        WarehouseLockedError: It was held for longer than that.
+        WarehouseError: It cannot be opened at all.
+    """
+    if database.startswith(MOTHERDUCK_SCHEME):
+        return _connect_to_motherduck(database, os.environ if environment is None else environment)
+    path = Path(database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    deadline = time.monotonic() + wait_seconds
+    pause = 0.05
+    while True:
+        try:
+            connection = duckdb.connect(database)
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise WarehouseError(f"Cannot open the warehouse {database}: {error}") from error
+            holder = _holder(str(error))
+            if time.monotonic() + pause > deadline:
+                raise WarehouseLockedError(
+                    f"The warehouse {database} has been held by {holder} for {wait_seconds:.0f} s. "
+                    "Wait until it is done, or close it there; to look at the data, open the "
+                    "published snapshot instead (`keycash status` says where it is)."
+                ) from error
+            log(f"Waiting for the warehouse: {holder} holds it")
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+        except duckdb.Error as error:
+            raise WarehouseError(f"Cannot open the warehouse {database}: {error}") from error
+        else:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection
+
+
+def _holder(message: str) -> str:
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
+    return f"process {found[2]} ({found[1]})" if found else "another process"
+
+
+def _connect_to_motherduck(database: str, environment: Mapping[str, str]) -> "Connection":
+    """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds."""
+    import duckdb  # noqa: PLC0415  shortens start-up
+    import duckdb_extension_motherduck  # noqa: PLC0415  only needed here
+
+    name = database.removeprefix(MOTHERDUCK_SCHEME)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise WarehouseError(
+            f"KEYCASH_WAREHOUSE is {database!r}: name a database by letters, digits and "
+            "underscores, as in md:keycash."
+        )
+    if not environment.get("MOTHERDUCK_TOKEN"):
+        raise WarehouseError(
+            f"KEYCASH_WAREHOUSE is {database!r} but MOTHERDUCK_TOKEN is not set: create an access "
+            "token in MotherDuck's settings and set it in the environment or in .env."
+        )
+    folder = Path(duckdb_extension_motherduck.__file__).parent / "extensions"
+    extension = folder / f"v{duckdb.__version__}" / "motherduck.duckdb_extension"
+    version = tuple(int(part) for part in re.findall(r"\d+", duckdb.__version__)[:3])
+    if version > MOTHERDUCK_NEWEST_CLIENT or not extension.is_file():
+        newest = ".".join(map(str, MOTHERDUCK_NEWEST_CLIENT))
+        raise WarehouseError(
+            f"DuckDB {duckdb.__version__} is installed; MotherDuck accepts clients up to {newest} "
+            "and needs its extension of the same version. Install the versions of "
+            "requirements.txt (`make run` does)."
+        )
+    try:
+        socket.create_connection((MOTHERDUCK_HOST, 443), timeout=5).close()
+    except OSError as error:
+        raise WarehouseError(
+            f"MotherDuck cannot be reached ({MOTHERDUCK_HOST}: {error}). Check the network, or set "
+            "KEYCASH_WAREHOUSE to the path of a local file."
+        ) from error
+    connection = duckdb.connect(config={"motherduck_token": environment["MOTHERDUCK_TOKEN"]})
+    try:
+        connection.load_extension(str(extension))
+        connection.execute(f"ATTACH 'md:{name}'")
+        connection.execute(f"USE {name}")
+    except duckdb.Error as error:
+        connection.close()
+        raise WarehouseError(f"MotherDuck refused {database!r}: {error}") from error
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def transaction(connection: "Connection") -> Iterator["Connection"]:
+    """All that happens inside is committed at the end, or nothing of it."""
+    connection.begin()
+    try:
+        yield connection
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def create_tables(connection: "Connection") -> None:
+    """Create the tables and views that are not there yet."""
+    for table in _TABLES_IN_ORDER:
+        connection.execute(sql.statement(f"tables/{table}"))
+
+
+@contextmanager
+def published_connection(settings: Settings) -> Iterator["Connection | None"]:
+    """Open what readers may see, read-only; None where nothing has been published yet.
+
+    Raises:
+        WarehouseError: There is something, but it cannot be read.
+    """
+    if settings.uses_motherduck:
+        connection = connect_to_write(settings.warehouse)
+    elif settings.published.exists():
+        connection = _open_snapshot(settings.published)
+    else:
+        yield None
+        return
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _open_snapshot(path: Path) -> "Connection":
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    try:
+        connection = duckdb.connect(path, read_only=True)
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"The published snapshot {path} cannot be read: {error}. Materialize "
+            "`published_snapshot` in Dagster to write it anew."
+        ) from error
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
