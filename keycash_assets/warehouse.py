@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,6 @@ _logger = logging.getLogger(__name__)
 
 def connect_to_write(
     database: str,
-    environment: Mapping[str, str] | None = None,
     wait_seconds: float = LOCK_WAIT_SECONDS,
     log: Callable[[str], None] = _logger.info,
 ) -> "Connection":
@@ -53,7 +52,6 @@ def connect_to_write(
 
     Args:
         database: ``Settings.warehouse``.
-        environment: Where ``MOTHERDUCK_TOKEN`` stands; the process's own by default.
         wait_seconds: How long to wait for another writer.
         log: Told, with each attempt, who holds the warehouse.
 
@@ -62,7 +60,7 @@ def connect_to_write(
         WarehouseError: It cannot be opened at all.
     """
     if database.startswith(MOTHERDUCK_SCHEME):
-        return _connect_to_motherduck(database, os.environ if environment is None else environment)
+        return _connect_to_motherduck(database)
     path = Path(database)
     path.parent.mkdir(parents=True, exist_ok=True)
     import duckdb  # noqa: PLC0415  shortens start-up
@@ -97,7 +95,7 @@ def _holder(message: str) -> str:
     return f"process {found[2]} ({found[1]})" if found else "another process"
 
 
-def _connect_to_motherduck(database: str, environment: Mapping[str, str]) -> "Connection":
+def _connect_to_motherduck(database: str) -> "Connection":
     """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds."""
     import duckdb  # noqa: PLC0415  shortens start-up
     import duckdb_extension_motherduck  # noqa: PLC0415  only needed here
@@ -108,7 +106,8 @@ def _connect_to_motherduck(database: str, environment: Mapping[str, str]) -> "Co
             f"KEYCASH_WAREHOUSE is {database!r}: name a database by letters, digits and "
             "underscores, as in md:keycash."
         )
-    if not environment.get("MOTHERDUCK_TOKEN"):
+    # The extension takes the token from the environment itself: it is never part of a statement.
+    if not os.environ.get("MOTHERDUCK_TOKEN"):
         raise WarehouseError(
             f"KEYCASH_WAREHOUSE is {database!r} but MOTHERDUCK_TOKEN is not set: create an access "
             "token in MotherDuck's settings and set it in the environment or in .env."
@@ -130,7 +129,7 @@ def _connect_to_motherduck(database: str, environment: Mapping[str, str]) -> "Co
             f"MotherDuck cannot be reached ({MOTHERDUCK_HOST}: {error}). Check the network, or set "
             "KEYCASH_WAREHOUSE to the path of a local file."
         ) from error
-    connection = duckdb.connect(config={"motherduck_token": environment["MOTHERDUCK_TOKEN"]})
+    connection = duckdb.connect()
     try:
         connection.load_extension(str(extension))
         connection.execute(f"ATTACH 'md:{name}'")

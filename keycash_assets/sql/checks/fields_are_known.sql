@@ -1,15 +1,22 @@
 -- Schema drift: fields the contract does not name, and name or idade of another type than it says.
+WITH drift AS (
+    SELECT
+        object_key,
+        unnest(
+            list_concat(
+                CASE WHEN extra IS NULL THEN [] ELSE json_keys(extra) END,
+                CASE WHEN name IS NULL AND json_type(record, 'name') <> 'NULL' THEN ['name (not a string)'] ELSE [] END,
+                CASE WHEN idade IS NULL AND json_type(record, 'idade') <> 'NULL' THEN ['idade (not an integer)'] ELSE [] END
+            )
+        ) AS field
+    FROM landing_table
+    WHERE json_type(record) = 'OBJECT'
+)
+
 SELECT
-    unnest(
-        list_concat(
-            CASE WHEN extra IS NULL THEN [] ELSE json_keys(extra) END,
-            CASE WHEN name IS NULL AND json_type(record, 'name') <> 'NULL' THEN ['name (not a string)'] ELSE [] END,
-            CASE WHEN idade IS NULL AND json_type(record, 'idade') <> 'NULL' THEN ['idade (not an integer)'] ELSE [] END
-        )
-    ) AS field,
+    field,
     count(*) AS records,
     min(object_key) AS first_object_key
-FROM landing_table
-WHERE problems IS NULL OR json_type(record) = 'OBJECT'
+FROM drift
 GROUP BY field
 ORDER BY field

@@ -20,6 +20,6 @@ LEFT JOIN (
         object_key,
         count(*) AS problem_records
     FROM landing_table
-    WHERE problems IS NOT NULL
+    WHERE problems IS NOT NULL AND object_key IN (SELECT object_key FROM arriving_objects)
     GROUP BY object_key
 ) AS problems ON arriving_objects.object_key = problems.object_key

@@ -35,10 +35,9 @@ SELECT
     winners.winner AS new_winner,
     -- A later request arrived, or the one that counted left or was changed by its own file.
     CASE
-        WHEN new_winner IS NULL THEN old_winner.object_key
-        WHEN old_winner IS NULL OR new_winner >= old_winner THEN new_winner.object_key
-        WHEN new_winner.object_key = old_winner.object_key THEN new_winner.object_key
-        ELSE old_winner.object_key
+        WHEN winners.winner IS NULL THEN old_winners.winner['object_key']
+        WHEN old_winners.winner IS NULL OR winners.winner >= old_winners.winner THEN winners.winner['object_key']
+        ELSE old_winners.winner['object_key']
     END AS cause
 FROM winners
 FULL JOIN old_winners ON winners.id = old_winners.id

@@ -1,0 +1,1 @@
+"""The assets, from source files to the published snapshot. One step of the pipeline a file."""

@@ -1,0 +1,216 @@
+"""Asset checks: one property each. A check passes when its query finds no offenders.
+
+The queries are in ``sql/checks``. Blocking checks stop a run before it publishes: readers keep the
+numbers of the run before.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from keycash_assets.assets.landing_table import WAREHOUSE_POOL, objects_partitions
+from keycash_assets.bucket import Bucket
+from keycash_assets.core.objects import new_versions
+from keycash_assets.loading import current_ledger
+from keycash_assets.presentation import markdown_table
+from keycash_assets.resources import ObjectStore, Warehouse
+from keycash_assets.sql import statement
+from keycash_assets.warehouse import create_tables
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+OFFENDERS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """A property of an asset.
+
+    Attributes:
+        name: Name of the check, and of its query in ``sql/checks``.
+        asset: What it is a property of.
+        description: The property, in a sentence.
+        blocking: Whether its failure keeps a run from publishing.
+        is_warning: Whether it fails as a warning: worth a look, but the numbers are right.
+    """
+
+    name: str
+    asset: str
+    description: str
+    blocking: bool = False
+    is_warning: bool = False
+
+
+LANDING_CHECKS = (
+    Check(
+        "objects_are_accounted_for",
+        "landing_table",
+        "Conservation: every object in the bucket has exactly one current entry in the ledger, and "
+        "its elements and unreadable lines are the rows of landing_table and quarantine.",
+        blocking=True,
+    ),
+    Check(
+        "records_are_loaded_once",
+        "landing_table",
+        "Exactly once: each position in an object stands in landing_table once.",
+        blocking=True,
+    ),
+    Check(
+        "overwritten_objects_are_replaced",
+        "landing_table",
+        "Overwrite replaces: all rows are of the current version of their object.",
+        blocking=True,
+    ),
+    Check(
+        "records_have_no_problems",
+        "landing_table",
+        "Every record can count.",
+        is_warning=True,
+    ),
+    Check(
+        "id_and_name_agree",
+        "landing_table",
+        "A client has one name. If not, requests of two people may be taken for one's.",
+        is_warning=True,
+    ),
+    Check(
+        "days_are_not_in_the_future",
+        "landing_table",
+        "No request is dated in the future: it would count as its client's latest until then.",
+        is_warning=True,
+    ),
+    Check(
+        "fields_are_known",
+        "landing_table",
+        "Schema drift: records have the five fields of the contract, of its types, and no other.",
+        is_warning=True,
+    ),
+)
+
+METRIC_CHECKS = (
+    Check(
+        "credit_per_day_is_exact",
+        "credit_per_day",
+        "Incremental = full: the total kept up load by load is the one computed from all records.",
+        blocking=True,
+    ),
+    Check(
+        "full_load_agrees",
+        "credit_per_day",
+        "The last full load made of every object what the loads before it had made.",
+    ),
+)
+
+
+def _spec(check: Check) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        check.name, asset=check.asset, description=check.description, blocking=check.blocking
+    )
+
+
+def result(
+    check: Check, names: Sequence[str], offenders: Sequence[tuple[object, ...]]
+) -> dg.AssetCheckResult:
+    """Say whether the check passed, and list the first offenders."""
+    warning = dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=check.name,
+        asset_key=check.asset,
+        passed=not offenders,
+        severity=warning if check.is_warning else dg.AssetCheckSeverity.ERROR,
+        description=f"{len(offenders)} offenders" if offenders else "no offenders",
+        metadata={
+            "offenders": len(offenders),
+            **(
+                {
+                    "the first of them": dg.MetadataValue.md(
+                        markdown_table(names, offenders[:OFFENDERS_SHOWN])
+                    )
+                }
+                if offenders
+                else {}
+            ),
+        },
+    )
+
+
+def find_offenders(
+    connection: "Connection", check: Check
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Run the query of a check: its column names, and the offenders."""
+    query = connection.execute(statement(f"checks/{check.name}"))
+    names = [column[0] for column in query.description or []]
+    return names, query.fetchall()
+
+
+def unaccounted_objects(
+    connection: "Connection", bucket: Bucket, partition_keys: Sequence[str], run_id: str
+) -> list[tuple[object, ...]]:
+    """Objects that were in the bucket when the load began, but of which the ledger knows nothing.
+
+    After a load of some partitions those objects are looked up, otherwise the bucket is listed.
+    What arrived later is not missing: the next tick of the sensor loads it.
+    """
+    listed = bucket.current_versions(partition_keys) if partition_keys else bucket.all_versions()
+    of_run = {"run_id": run_id if partition_keys else None}
+    (began,) = connection.execute(statement("reports/last_load"), of_run).fetchall()[0]
+    return [
+        (version.key, None, 0, None, 0, 0)
+        for version in new_versions(listed, current_ledger(connection))
+        if began is not None and version.last_modified < began
+    ]
+
+
+def _partition_keys(context: dg.AssetCheckExecutionContext) -> list[str]:
+    tags = context.run.tags
+    if PARTITION_NAME_TAG in tags:
+        return [tags[PARTITION_NAME_TAG]]
+    if ASSET_PARTITION_RANGE_START_TAG not in tags:
+        return []
+    keys = list(objects_partitions.get_partition_keys(dynamic_partitions_store=context.instance))
+    start = keys.index(tags[ASSET_PARTITION_RANGE_START_TAG])
+    return keys[start : keys.index(tags[ASSET_PARTITION_RANGE_END_TAG]) + 1]
+
+
+@dg.multi_asset_check(
+    specs=[_spec(check) for check in LANDING_CHECKS], can_subset=True, pool=WAREHOUSE_POOL
+)
+def landing_checks(
+    context: dg.AssetCheckExecutionContext, warehouse: Warehouse, object_store: ObjectStore
+) -> Iterator[dg.AssetCheckResult]:
+    """Check what was loaded."""
+    chosen = {key.name for key in context.selected_asset_check_keys}
+    with warehouse.get_connection() as connection:
+        create_tables(connection)
+        for check in LANDING_CHECKS:
+            if check.name not in chosen:
+                continue
+            names, offenders = find_offenders(connection, check)
+            if check.name == "objects_are_accounted_for":
+                keys = _partition_keys(context)
+                bucket = object_store.bucket()
+                offenders += unaccounted_objects(connection, bucket, keys, context.run.run_id)
+            yield result(check, names, offenders)
+
+
+@dg.multi_asset_check(
+    specs=[_spec(check) for check in METRIC_CHECKS], can_subset=True, pool=WAREHOUSE_POOL
+)
+def metric_checks(
+    context: dg.AssetCheckExecutionContext, warehouse: Warehouse
+) -> Iterator[dg.AssetCheckResult]:
+    """Check the metric."""
+    chosen = {key.name for key in context.selected_asset_check_keys}
+    with warehouse.get_connection() as connection:
+        create_tables(connection)
+        for check in METRIC_CHECKS:
+            if check.name in chosen:
+                yield result(check, *find_offenders(connection, check))

@@ -1,0 +1,1 @@
+INSERT INTO publications VALUES ($published_at, $run_id)
