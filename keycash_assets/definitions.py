@@ -47,15 +47,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             "source_folder": SourceFolder(
                 source=settings.source, destination=str(settings.home / "raw_files")
             ),
-            "object_store": ObjectStore(
-                home=str(settings.home), objects_url=settings.objects_url
-            ),
-            "warehouse": Warehouse(
-                database=settings.warehouse, published=str(settings.published)
-            ),
-            "published": Published(
-                warehouse=settings.warehouse, published=str(settings.published)
-            ),
+            "object_store": ObjectStore(home=str(settings.home), objects_url=settings.objects_url),
+            "warehouse": Warehouse(database=settings.warehouse, published=str(settings.published)),
+            "published": Published(warehouse=settings.warehouse, published=str(settings.published)),
         },
         executor=dg.in_process_executor,
     )

@@ -72,7 +72,13 @@ def load_keys(
     create_tables(connection)
     ledger = current_ledger(connection)
     versions = new_versions(bucket.current_versions(keys), ledger)
-    return _load(connection, bucket, versions, ledger, LoadSummary(run_id, "per file", started_at, started_at))
+    return _load(
+        connection,
+        bucket,
+        versions,
+        ledger,
+        LoadSummary(run_id, "per file", started_at, started_at),
+    )
 
 
 def load_everything_new(
@@ -167,9 +173,7 @@ def _load(
     again: bool = False,
 ) -> LoadSummary:
     with transaction(connection):
-        summary = _load_batches(
-            connection, bucket, versions, ledger, summary, advance, again=again
-        )
+        summary = _load_batches(connection, bucket, versions, ledger, summary, advance, again=again)
         if versions:
             _record(connection, summary)
     return summary
@@ -259,7 +263,9 @@ def _error(document: Document) -> str | None:
     first = document.not_json[0]
     if first.line is None:
         return first.reason
-    return f"{len(document.not_json)} unreadable lines, the first is line {first.line}: {first.reason}"
+    return (
+        f"{len(document.not_json)} unreadable lines, the first is line {first.line}: {first.reason}"
+    )
 
 
 def _insert(connection: "Connection", arrived: Sequence[_Outcome], summary: LoadSummary) -> None:

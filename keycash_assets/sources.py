@@ -199,7 +199,21 @@ def _source_file(name: str, path: Path) -> SourceFile:
 
 
 def _download(url: str, path: Path) -> None:
-    # Both take long to import, and most sources are not downloaded.
+    from urllib.error import HTTPError  # noqa: PLC0415  most sources are not downloaded
+
+    try:
+        _receive(url, path)
+    # URLError is an OSError; a malformed address is a ValueError.
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
+        raise SourceError(
+            f"{_without_query(url)} could not be downloaded ({error}). {_BY_HAND}"
+        ) from error
+
+
+def _receive(url: str, path: Path) -> None:
+    # All take long to import, and most sources are not downloaded.
     from urllib.request import Request, urlopen  # noqa: PLC0415  see above
 
     from rich.console import Console  # noqa: PLC0415  see above
@@ -208,40 +222,26 @@ def _download(url: str, path: Path) -> None:
     console = Console(stderr=True)
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     received = 0
-    try:
-        # Some servers turn away the name by which Python calls itself.
-        request = Request(url, headers={"User-Agent": "keycash-assets"})  # noqa: S310  http(s) only
-        with (
-            urlopen(request, timeout=DOWNLOAD_SILENCE_SECONDS) as response,  # noqa: S310  http(s)
-            path.open("wb") as file,
-            Progress(console=console, disable=not console.is_terminal) as progress,
-        ):
-            length = response.headers.get("Content-Length")
-            expected = int(length) if length is not None else None
-            task = progress.add_task("Downloading the source files", total=expected)
-            # Not beyond the length: Python 3.10 would then wait for the server to hang up.
-            while expected is None or received < expected:
-                # read1 returns what has come, so that a trickle cannot outlast the deadline.
-                chunk = response.read1(_CHUNK_BYTES)
-                if not chunk:
-                    break
-                received += len(chunk)
-                if received > MAX_DOWNLOAD_BYTES:
-                    raise SourceError(
-                        f"{_without_query(url)} is larger than {MAX_DOWNLOAD_BYTES:,} bytes, "
-                        "which is more than a download may be. " + _BY_HAND
-                    )
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not complete after {DOWNLOAD_SECONDS:.0f} seconds")
-                file.write(chunk)
-                progress.update(task, completed=received)
-            if expected is not None and received < expected:
-                raise ConnectionError(f"it ended after {received:,} of {expected:,} bytes")
-    # URLError and HTTPError are OSErrors; a malformed address is a ValueError.
-    except (OSError, HTTPException, ValueError) as error:
-        raise SourceError(
-            f"{_without_query(url)} could not be downloaded ({error}). {_BY_HAND}"
-        ) from error
+    # Some servers turn away the name by which Python calls itself.
+    request = Request(url, headers={"User-Agent": "keycash-assets"})  # noqa: S310  http(s) only
+    with (
+        urlopen(request, timeout=DOWNLOAD_SILENCE_SECONDS) as response,  # noqa: S310  http(s) only
+        path.open("wb") as file,
+        Progress(console=console, disable=not console.is_terminal) as progress,
+    ):
+        expected: int | None = response.length
+        task = progress.add_task("Downloading the source files", total=expected)
+        # read1 returns what has come, so that a trickle cannot outlast the deadline.
+        while chunk := response.read1(_CHUNK_BYTES):
+            received += len(chunk)
+            if received > MAX_DOWNLOAD_BYTES:
+                raise ConnectionError(f"it is larger than {MAX_DOWNLOAD_BYTES:,} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"it is not complete after {DOWNLOAD_SECONDS:.0f} seconds")
+            file.write(chunk)
+            progress.update(task, completed=received)
+        if expected is not None and received < expected:
+            raise ConnectionError(f"it ended after {received:,} of {expected:,} bytes")
 
 
 def _without_query(url: str) -> str:
@@ -323,6 +323,7 @@ def _extract(
         declared = entry.file_size
         # zipfile would stop where the header says, and pass the beginning off as the whole.
         entry.file_size = sys.maxsize
+        # "x": names that differ in case alone are one file on some systems.
         with opened.open(entry) as unpacked, path.open("xb") as file:
             while chunk := unpacked.read(_CHUNK_BYTES):
                 total += len(chunk)

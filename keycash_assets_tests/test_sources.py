@@ -633,7 +633,7 @@ def test_a_download_is_limited_whatever_length_it_declares(
 ) -> None:
     monkeypatch.setattr(sources, "MAX_DOWNLOAD_BYTES", len(zip_content) - 1)
     url = web_server.answer("/a.zip", sending(zip_content, length))
-    assert_refused(url, destination, "is larger than")
+    assert_refused(url, destination, "it is larger than")
 
 
 def test_the_secret_of_a_signed_link_does_not_reach_the_log(

@@ -98,7 +98,7 @@ def landing_table(
         ),
     ],
 )
-def load_accounts(warehouse: Warehouse):  # type: ignore[no-untyped-def]  # noqa: ANN201,D103
+def load_accounts(warehouse: Warehouse):  # type: ignore[no-untyped-def]  # noqa: D103
     with warehouse.get_connection() as connection:
         yield dg.MaterializeResult(
             asset_key="object_ledger",
@@ -111,5 +111,3 @@ def load_accounts(warehouse: Warehouse):  # type: ignore[no-untyped-def]  # noqa
             asset_key="quarantine",
             metadata=table_metadata(connection, "quarantine", "quarantined_at DESC, object_key"),
         )
-
-

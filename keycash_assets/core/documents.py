@@ -193,9 +193,7 @@ def _without_prefix(error: msgspec.DecodeError) -> str:
     return {"Input data was truncated": "it ends too early"}.get(reason, reason)
 
 
-def _envelope(
-    text: bytes, fields: dict[str, msgspec.Raw], records: msgspec.Raw
-) -> str | None:
+def _envelope(text: bytes, fields: dict[str, msgspec.Raw], records: msgspec.Raw) -> str | None:
     """The fields beside ``clientes`` as JSON text.
 
     Raises:

@@ -6,7 +6,10 @@ from functools import cache
 
 from keycash_assets import sql
 
-_COLUMN = re.compile(r"^ {4}(?:.* AS )?(?:\w+\.)?(\w+)(?: ([A-Z][^,]*(?:\([^)]*\))?(?:\[\])?))?,? -- (.+)$", re.MULTILINE)
+_COLUMN = re.compile(
+    r"^ {4}(?:.* AS )?(?:\w+\.)?(\w+)(?: ([A-Z][^,]*(?:\([^)]*\))?(?:\[\])?))?,? -- (.+)$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,9 @@ class Column:
 def columns(table: str) -> list[Column]:
     """The columns of a table, in its order."""
     text = sql.statement(f"tables/{table}")
-    return [Column(found[1], (found[2] or "").strip(), found[3]) for found in _COLUMN.finditer(text)]
+    return [
+        Column(found[1], (found[2] or "").strip(), found[3]) for found in _COLUMN.finditer(text)
+    ]
 
 
 @cache

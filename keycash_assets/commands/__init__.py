@@ -1,0 +1,1 @@
+"""What the ``keycash`` commands do; ``cli.py`` is their surface."""

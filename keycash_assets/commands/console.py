@@ -1,0 +1,53 @@
+"""How the commands write to a terminal, or to a file."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def money(value: Decimal | None) -> str:
+    """An amount in BRL as people write it; a dash for none."""
+    return "–" if value is None else f"{value:,.2f}"
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, wide: bool = False
+) -> None:
+    """Print rows, numbers to the right, nothing in them taken for markup.
+
+    Args:
+        title: What the rows are.
+        columns: Names of the columns.
+        rows: Their values.
+        wide: Whether long values go on in the next line rather than being cut.
+    """
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    for number, name in enumerate(columns):
+        is_number = any(isinstance(row[number], int | Decimal) for row in rows)
+        overflow = "fold" if wide else "ellipsis"
+        table.add_column(name, justify="right" if is_number else "left", overflow=overflow)  # type: ignore[arg-type]  # one of rich's literals
+    for row in rows:
+        table.add_row(*(escape(_text(value)) for value in row))
+    console.print(table)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Decimal):
+        return money(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,135 @@
+"""Running the Dagster jobs in this process, and saying in a few lines how they went."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from rich.markup import escape
+
+from keycash_assets.commands.console import console
+from keycash_assets.core.objects import ObjectVersion
+from keycash_assets.definitions import build_definitions
+from keycash_assets.sensors import partitions_requests, run_request
+from keycash_assets.settings import REPOSITORY, Settings
+
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """How an asset check of a run ended."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        run_id: Dagster run.
+        succeeded: Whether all of it went through, blocking checks included.
+        checks: The asset checks that it ran.
+        error: What failed, for a person; None if nothing did.
+    """
+
+    run_id: str
+    succeeded: bool
+    checks: tuple[CheckOutcome, ...]
+    error: str | None
+
+
+def prepare_dagster_home(settings: Settings) -> None:
+    """Make the folder of Dagster's state, with the repository's ``dagster.yaml`` in it."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+
+
+class Pipeline:
+    """The platform's jobs, run in this process on the instance that the UI shows.
+
+    Args:
+        settings: The settings.
+        instance: Dagster's instance.
+    """
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self._definitions = build_definitions(settings)
+        self._instance = instance
+
+    def upload(self) -> RunOutcome:
+        """Have the source files at hand and put them into the bucket."""
+        return self._run("upload_source_files")
+
+    def ingest(self, new: list[ObjectVersion]) -> RunOutcome:
+        """Load new objects as the sensor would, bring the metric up to date, check and publish."""
+        if not new:
+            return self._run("ingest_objects")
+        for request in partitions_requests(self._instance, new):
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                self._instance.add_dynamic_partitions("objects", list(request.partition_keys))
+            else:
+                for key in request.partition_keys:
+                    self._instance.delete_dynamic_partition("objects", key)
+        return self._run("ingest_objects", tags=run_request(new, 0).tags)
+
+    def replay(self, keys: list[str]) -> RunOutcome:
+        """Open objects again, bring the metric up to date, check and publish."""
+        config = {"ops": {"landing_table": {"config": {"replay_keys": keys}}}}
+        return self._run("ingest_objects", config=config)
+
+    def _run(
+        self,
+        job: str,
+        tags: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> RunOutcome:
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self._instance,
+            tags=dict(tags or {}),
+            run_config={"loggers": _QUIET, **(config or {})},
+            raise_on_error=False,
+        )
+        return RunOutcome(
+            result.run_id,
+            result.success,
+            tuple(
+                CheckOutcome(check.check_name, check.passed, check.blocking, check.description or "")
+                for check in result.get_asset_check_evaluations()
+            ),
+            None if result.success else _first_error(result),
+        )
+
+
+def _first_error(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            error = event.step_failure_data.error
+            return (error.cause or error).message.strip()
+    return "the run did not finish"
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance in ``KEYCASH_HOME``: what runs here is seen in the UI."""
+    prepare_dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def print_outcome(outcome: RunOutcome) -> None:
+    """Print the checks of a run, and what failed."""
+    for check in outcome.checks:
+        mark = "[green]✓[/]" if check.passed else ("[red]✗[/]" if check.blocking else "[yellow]![/]")
+        kind = " (blocking)" if check.blocking and not check.passed else ""
+        console.print(f"  {mark} {check.name}{kind}: {escape(check.description)}")
+    if outcome.error is not None:
+        console.print(f"[red]Run {outcome.run_id} failed:[/] {escape(outcome.error)}")

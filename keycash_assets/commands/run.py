@@ -1,0 +1,58 @@
+"""``keycash run``: the whole pipeline once, without a UI."""
+
+import os
+
+from keycash_assets.bucket import bucket_of
+from keycash_assets.commands.console import console, money, print_table
+from keycash_assets.commands.pipeline import Pipeline, dagster_instance, print_outcome
+from keycash_assets.errors import KeycashError
+from keycash_assets.local.object_store_server import object_store_of
+from keycash_assets.loading import current_ledger
+from keycash_assets.sensors import list_new
+from keycash_assets.settings import Settings
+from keycash_assets.sql import statement
+from keycash_assets.warehouse import published_connection
+
+
+def run(settings: Settings) -> bool:
+    """Upload, load, build, check and publish; print the daily table.
+
+    Returns:
+        Whether every blocking check passed.
+
+    Raises:
+        KeycashError: A step failed; the message says what to do.
+    """
+    with object_store_of(settings), dagster_instance(settings) as instance:
+        pipeline = Pipeline(settings, instance)
+        console.print(f"[bold]Source files[/] from {settings.source}")
+        uploaded = pipeline.upload()
+        if not uploaded.succeeded:
+            raise KeycashError(f"The source files were not uploaded: {uploaded.error}")
+        bucket = bucket_of(settings, os.environ)
+        with published_connection(settings) as connection:
+            ledger = {} if connection is None else current_ledger(connection)
+        new, _, _ = list_new(bucket, ledger, None)
+        console.print(f"[bold]Loading[/] {len(new):,} new objects of {bucket.url}")
+        outcome = pipeline.ingest(new)
+    print_outcome(outcome)
+    if outcome.succeeded:
+        _print_daily_table(settings)
+    return outcome.succeeded
+
+
+def _print_daily_table(settings: Settings) -> None:
+    with published_connection(settings) as connection:
+        if connection is None:
+            raise KeycashError("Nothing was published.")
+        days = connection.execute(statement("reports/daily_series")).fetchall()
+        state = connection.execute(statement("reports/state")).fetchall()[0]
+    print_table("credit_per_day (BRL)", ["data_solicitada", "credito_solicitado", "requests"], days)
+    _, _, records, problem_records, quarantined, _, total, requests = state
+    console.print(
+        f"[bold]Total {money(total)}[/] over {len(days)} days: the latest request of {requests:,} "
+        f"clients, of {records:,} records ({problem_records:,} with problems, {quarantined:,} "
+        "entries in quarantine)."
+    )
+    where = settings.warehouse if settings.uses_motherduck else settings.published
+    console.print(f"Published to {where}")

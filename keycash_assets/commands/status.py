@@ -1,0 +1,66 @@
+"""``keycash status``: what is in use, what is published, and what waits."""
+
+import os
+
+from keycash_assets.bucket import bucket_of
+from keycash_assets.commands.console import console, money, print_table
+from keycash_assets.core.objects import new_versions
+from keycash_assets.errors import KeycashError
+from keycash_assets.loading import current_ledger
+from keycash_assets.local.addresses import read_addresses
+from keycash_assets.settings import Settings, object_store_environment
+from keycash_assets.sql import statement
+from keycash_assets.warehouse import published_connection
+
+
+def status(settings: Settings) -> None:
+    """Print the settings in use, the addresses, the published state and the backlog.
+
+    Raises:
+        KeycashError: The published snapshot cannot be read.
+    """
+    _print_settings(settings)
+    with published_connection(settings) as connection:
+        if connection is None:
+            console.print("Nothing has been published yet: `make run` or `make up` does it.")
+            ledger = {}
+        else:
+            state = connection.execute(statement("reports/state")).fetchall()[0]
+            by_status = connection.execute(statement("reports/ledger_by_status")).fetchall()
+            ledger = current_ledger(connection)
+            at, run_id, records, problem_records, quarantined, days, total, requests = state
+            console.print(
+                f"[bold]Published[/] {at:%Y-%m-%d %H:%M:%S} UTC by run {run_id}: "
+                f"{money(total)} BRL over {days} days, {requests:,} clients, {records:,} records "
+                f"({problem_records:,} with problems, {quarantined:,} entries in quarantine)"
+            )
+            columns = ["status", "versions", "objects", "records", "bytes"]
+            print_table("Objects", columns, by_status)
+    try:
+        waiting = new_versions(bucket_of(settings, os.environ).all_versions(), ledger)
+    except KeycashError as error:
+        console.print(f"[yellow]Backlog unknown:[/] {error}")
+    else:
+        console.print(f"[bold]Waiting[/] {len(waiting):,} objects")
+
+
+def _print_settings(settings: Settings) -> None:
+    addresses = read_addresses(settings)
+    for name, address in addresses.items():
+        console.print(f"[bold]{name}[/] {address}")
+    if not addresses:
+        console.print("The platform is not up (`make up` starts it).")
+    try:
+        variables = object_store_environment(settings, os.environ)
+    except KeycashError as error:
+        console.print(f"[bold]Bucket[/] {error}")
+    else:
+        endpoint = variables.get("AWS_ENDPOINT_URL_S3") or "the cloud's own endpoint"
+        console.print(f"[bold]Bucket[/] {variables['KEYCASH_OBJECTS_URL']} at {endpoint}")
+        if settings.uses_local_object_store:
+            keys = settings.object_store_home / "connection.env"
+            console.print(f"  its keys are in {keys}; `keycash env` prints them for a shell")
+    console.print(f"[bold]Source[/] {settings.source}")
+    console.print(f"[bold]Warehouse[/] {settings.warehouse}")
+    if not settings.uses_motherduck:
+        console.print(f"[bold]Published snapshot[/] {settings.published}")

@@ -1,0 +1,106 @@
+"""The platform as tests drive it: put objects, tick the sensor, ask what is published."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import obstore
+
+from keycash_assets.bucket import Bucket
+from keycash_assets.definitions import build_definitions
+from keycash_assets.sensors import s3_object_sensor
+from keycash_assets.settings import Settings
+
+Row = tuple[Any, ...]
+
+
+@dataclass
+class Platform:
+    """A platform of one test.
+
+    Attributes:
+        settings: Its settings.
+        bucket: Its prefix of the bucket.
+        instance: Its Dagster instance.
+        definitions: What Dagster would load.
+    """
+
+    settings: Settings
+    bucket: Bucket
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    @classmethod
+    @contextmanager
+    def start(cls, settings: Settings, bucket: Bucket) -> Iterator["Platform"]:
+        """Start on an empty instance."""
+        settings.dagster_home.mkdir(parents=True)
+        with dg.DagsterInstance.local_temp(str(settings.dagster_home)) as instance:
+            yield cls(settings, bucket, instance, build_definitions(settings))
+
+    def put(self, objects: Mapping[str, bytes]) -> None:
+        """Put objects, by file name below the prefix, as any S3 client would."""
+        for name, content in objects.items():
+            obstore.put(self.bucket._store, self.bucket.key_of(name), content)
+
+    def evaluate_sensor(self) -> dg.SensorResult | dg.SkipReason:
+        """One tick, applying the changes of partitions that it asks for, but no run."""
+        resources = self.definitions.resources or {}
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            definitions=self.definitions,
+            resources={name: resources[name] for name in ("object_store", "published")},
+        )
+        result = s3_object_sensor(context)
+        assert isinstance(result, dg.SensorResult | dg.SkipReason)
+        if isinstance(result, dg.SensorResult):
+            for request in result.dynamic_partitions_requests or []:
+                if isinstance(request, dg.AddDynamicPartitionsRequest):
+                    self.instance.add_dynamic_partitions("objects", list(request.partition_keys))
+                else:
+                    for key in request.partition_keys:
+                        self.instance.delete_dynamic_partition("objects", key)
+        return result
+
+    def tick(self) -> dg.ExecuteInProcessResult | None:
+        """One tick and the run that it asks for; None where it asks for none."""
+        result = self.evaluate_sensor()
+        if isinstance(result, dg.SkipReason) or not result.run_requests:
+            return None
+        (request,) = result.run_requests
+        return self.run("ingest_objects", tags=dict(request.tags))
+
+    def run(
+        self, job: str, tags: Mapping[str, str] | None = None, config: dict[str, Any] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job to its end, failed or not."""
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags=dict(tags or {}),
+            run_config=config,
+            raise_on_error=False,
+        )
+
+    def published(self, query: str) -> list[Row]:
+        """The rows of a query on the published snapshot."""
+        return self._query(self.settings.published, query)
+
+    def warehouse(self, query: str) -> list[Row]:
+        """The rows of a query on the warehouse itself, which no run holds now."""
+        return self._query(Path(self.settings.warehouse), query)
+
+    @staticmethod
+    def _query(path: Path, query: str) -> list[Row]:
+        with duckdb.connect(path, read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def wait_for_another_second(self) -> None:
+        """Wait until the bucket's clock, which counts whole seconds, shows another one."""
+        now = int(time.time())
+        while int(time.time()) == now:
+            time.sleep(0.01)
