@@ -42,6 +42,15 @@ class SourceFolder(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no
         """
         return fetch_source_files(self.source, Path(self.destination))
 
+    def files(self) -> SourceFiles:
+        """The files that the last ``fetch`` had at hand.
+
+        Raises:
+            SourceError: There are none.
+        """
+        folder = self.source if Path(self.source).is_dir() else self.destination
+        return fetch_source_files(folder, Path(self.destination))
+
 
 class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no value of its own
     """The bucket.

@@ -58,7 +58,7 @@ class Settings:
         published = environment.get("KEYCASH_PUBLISHED") or home / "published" / "keycash.duckdb"
         return cls(
             home=home,
-            source=environment.get("KEYCASH_SOURCE") or SAMPLE_SOURCE,
+            source=_source(environment.get("KEYCASH_SOURCE") or SAMPLE_SOURCE),
             objects_url=objects_url,
             warehouse=warehouse,
             published=Path(published).expanduser().absolute(),
@@ -83,6 +83,12 @@ class Settings:
     def uses_motherduck(self) -> bool:
         """Whether the warehouse is a MotherDuck database and not a local file."""
         return self.warehouse.startswith(MOTHERDUCK_SCHEME)
+
+
+def _source(source: str) -> str:
+    if source == SAMPLE_SOURCE or source.lower().startswith(("http://", "https://")):
+        return source
+    return str(Path(source).expanduser().absolute())
 
 
 def object_store_environment(

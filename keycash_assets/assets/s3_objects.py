@@ -17,7 +17,7 @@ def s3_objects(source_folder: SourceFolder, object_store: ObjectStore) -> dg.Mat
     """
     started = time.monotonic()
     bucket = object_store.bucket()
-    done = upload(bucket, source_folder.fetch().files)
+    done = upload(bucket, source_folder.files().files)
     return dg.MaterializeResult(
         metadata={
             "bucket": bucket.url,
