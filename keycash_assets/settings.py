@@ -23,6 +23,8 @@ class Settings:
     Attributes:
         home: ``KEYCASH_HOME``, the folder of all local state.
         source: ``KEYCASH_SOURCE``, a folder, a ``.zip``, an http(s) URL of a zip, or ``sample``.
+        uploads: Whether ``run`` and ``up`` put the source files into the bucket: into the local
+            store always, into a bucket of yours only when ``KEYCASH_SOURCE`` names them.
         objects_url: ``KEYCASH_OBJECTS_URL``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``;
             None means the local object store, which the platform then starts itself.
         warehouse: ``KEYCASH_WAREHOUSE``, the path of a DuckDB file, or ``md:database``.
@@ -31,6 +33,7 @@ class Settings:
 
     home: Path
     source: str
+    uploads: bool
     objects_url: str | None
     warehouse: str
     published: Path
@@ -59,6 +62,7 @@ class Settings:
         return cls(
             home=home,
             source=_source(environment.get("KEYCASH_SOURCE") or SAMPLE_SOURCE),
+            uploads=objects_url is None or bool(environment.get("KEYCASH_SOURCE")),
             objects_url=objects_url,
             warehouse=warehouse,
             published=Path(published).expanduser().absolute(),

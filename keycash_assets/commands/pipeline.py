@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from keycash_assets.commands.console import console
 from keycash_assets.core.objects import ObjectVersion
+from keycash_assets.errors import KeycashError
 from keycash_assets.definitions import build_definitions
 from keycash_assets.sensors import partitions_requests, run_request
 from keycash_assets.settings import REPOSITORY, Settings
@@ -123,6 +124,20 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     prepare_dagster_home(settings)
     with dg.DagsterInstance.get() as instance:
         yield instance
+
+
+def upload_source_files(settings: Settings, pipeline: Pipeline) -> None:
+    """Put the source files into the bucket, if that is asked for.
+
+    Raises:
+        KeycashError: They cannot be had, or the bucket does not take them.
+    """
+    if not settings.uploads:
+        return
+    console.print(f"[bold]Source files[/] from {settings.source}")
+    outcome = pipeline.upload()
+    if not outcome.succeeded:
+        raise KeycashError(f"The source files were not uploaded: {outcome.error}")
 
 
 def print_outcome(outcome: RunOutcome) -> None:

@@ -4,7 +4,12 @@ import os
 
 from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console, money, print_table
-from keycash_assets.commands.pipeline import Pipeline, dagster_instance, print_outcome
+from keycash_assets.commands.pipeline import (
+    Pipeline,
+    dagster_instance,
+    print_outcome,
+    upload_source_files,
+)
 from keycash_assets.errors import KeycashError
 from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.loading import current_ledger
@@ -25,10 +30,7 @@ def run(settings: Settings) -> bool:
     """
     with object_store_of(settings), dagster_instance(settings) as instance:
         pipeline = Pipeline(settings, instance)
-        console.print(f"[bold]Source files[/] from {settings.source}")
-        uploaded = pipeline.upload()
-        if not uploaded.succeeded:
-            raise KeycashError(f"The source files were not uploaded: {uploaded.error}")
+        upload_source_files(settings, pipeline)
         bucket = bucket_of(settings, os.environ)
         with published_connection(settings) as connection:
             ledger = {} if connection is None else current_ledger(connection)

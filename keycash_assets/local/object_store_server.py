@@ -4,7 +4,6 @@ The pipeline does not know of it: it reads the address and the keys from ``conne
 would from the environment for any bucket.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -15,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from keycash_assets.errors import ServerError
+from keycash_assets.local.locks import held_lock, is_held
 from keycash_assets.local.processes import (
     ManagedProcess,
     Supervisor,
@@ -64,14 +64,11 @@ class LocalObjectStoreServer:
             ServerError: It did not start, or another one serves this folder.
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.home / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ServerError(
-                    f"Another `keycash` runs the object store of {self.home}: stop it first, or "
-                    "set KEYCASH_HOME to another folder."
-                ) from error
+        refusal = (
+            f"Another `keycash` runs the object store of {self.home}: stop it first, or set "
+            "KEYCASH_HOME to another folder."
+        )
+        with held_lock(self.home / "lock", refusal):
             keys = self._keys()
             ports = self._ports()
             process = supervisor.start(
@@ -96,14 +93,7 @@ class LocalObjectStoreServer:
 
     def is_running(self) -> bool:
         """Whether a process serves this folder now."""
-        try:
-            with (self.home / "lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return (self.home / "connection.env").is_file()
-        return False
+        return is_held(self.home / "lock") and (self.home / "connection.env").is_file()
 
     def _keys(self) -> dict[str, str]:
         path = self.home / "keys.json"

@@ -206,6 +206,11 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def preferred_port(port: int) -> int:
+    """This port of 127.0.0.1, or another one if somebody uses it."""
+    return port if is_free(port) else free_ports(1)[0]
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen at this port of 127.0.0.1 now."""
     with socket.socket() as probe:

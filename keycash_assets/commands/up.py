@@ -1,0 +1,82 @@
+"""``keycash up`` and ``keycash store``: the servers, until somebody asks them to stop."""
+
+from contextlib import ExitStack, suppress
+
+from keycash_assets.commands.console import console
+from keycash_assets.commands.pipeline import (
+    Pipeline,
+    dagster_instance,
+    prepare_dagster_home,
+    upload_source_files,
+)
+from keycash_assets.local.addresses import platform_lock, write_addresses
+from keycash_assets.local.dagster_servers import DagsterServers
+from keycash_assets.local.locks import held_lock
+from keycash_assets.local.object_store_server import LocalObjectStoreServer
+from keycash_assets.local.processes import Stopped, Supervisor
+from keycash_assets.settings import Settings, object_store_environment
+
+
+def up(settings: Settings) -> None:
+    """Start the living platform, print its addresses once it is healthy, and run until stopped.
+
+    Raises:
+        KeycashError: A server did not start or ended by itself, or the source files cannot be had.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    refusal = (
+        f"The platform of {settings.home} is up already: `keycash status` prints its addresses. "
+        "For a second one set KEYCASH_HOME to another folder."
+    )
+    with (
+        held_lock(platform_lock(settings), refusal),
+        suppress(Stopped),
+        Supervisor() as supervisor,
+        ExitStack() as servers,
+    ):
+        addresses: dict[str, str] = {}
+        if settings.uses_local_object_store:
+            with console.status("Starting the object store"):
+                store = LocalObjectStoreServer(settings.object_store_home)
+                servers.enter_context(store.start(supervisor))
+        prepare_dagster_home(settings)
+        dagster = DagsterServers(settings, supervisor)
+        with dagster_instance(settings) as instance:
+            upload_source_files(settings, Pipeline(settings, instance))
+        with console.status("Waiting until Dagster is healthy"):
+            dagster.wait_until_healthy()
+        addresses["Dagster"] = dagster.url
+        _print_bucket(settings)
+        write_addresses(settings, addresses)
+        console.print(
+            f"[bold]Dagster[/] {dagster.url}  (no sign-in: it listens on this machine only)"
+        )
+        console.print("The platform is up: the sensor loads what is put into the bucket.")
+        console.print("Ctrl-C stops all of it; started again, everything is still there.")
+        supervisor.watch()
+    console.print("Stopped.")
+
+
+def run_object_store(settings: Settings) -> None:
+    """Run only the local object store until stopped.
+
+    Raises:
+        ServerError: It did not start, or ended by itself.
+    """
+    store = LocalObjectStoreServer(settings.object_store_home)
+    with suppress(Stopped), Supervisor() as supervisor, store.start(supervisor):
+        _print_bucket(settings)
+        console.print("Ctrl-C stops it; its data stay.")
+        supervisor.watch()
+    console.print("Stopped.")
+
+
+def _print_bucket(settings: Settings) -> None:
+    if not settings.uses_local_object_store:
+        console.print(f"[bold]Bucket[/] {settings.objects_url}")
+        return
+    variables = object_store_environment(settings, {})
+    console.print(
+        f"[bold]Bucket[/] {variables['KEYCASH_OBJECTS_URL']} at "
+        f"{variables['AWS_ENDPOINT_URL_S3']}  (`keycash env` prints its keys for a shell)"
+    )
