@@ -1,5 +1,7 @@
 """Every record of every object, with the ledger and the quarantine that account for them."""
 
+import warnings
+
 import dagster as dg
 
 from keycash_assets.loading import (
@@ -11,6 +13,9 @@ from keycash_assets.loading import (
 from keycash_assets.presentation import column_schema, load_metadata, query_preview, table_metadata
 from keycash_assets.resources import ObjectStore, Warehouse
 from keycash_assets.sql import statement
+
+# Known and wanted: nobody can act on the warning, which every command would print.
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
 objects_partitions = dg.DynamicPartitionsDefinition(name="objects")
 
