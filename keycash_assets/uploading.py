@@ -24,6 +24,7 @@ def upload(bucket: Bucket, files: Sequence[SourceFile]) -> UploadSummary:
     Raises:
         ObjectStoreError: The bucket cannot be listed, read or written.
     """
+    from rich.console import Console  # noqa: PLC0415  only needed here
     from rich.progress import BarColumn, MofNCompleteColumn, Progress  # noqa: PLC0415  only needed here
 
     listed = {version.key: version for version in bucket.all_versions()}
@@ -42,7 +43,10 @@ def upload(bucket: Bucket, files: Sequence[SourceFile]) -> UploadSummary:
     } | {key for key, file in by_key.items() if key in listed and _same_by_etag(listed[key], file)}
     missing = {key: file.path for key, file in by_key.items() if key not in same}
     columns = ("Uploading", BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         bar = progress.add_task("upload", total=len(missing))
         bucket.put_files(missing, lambda: progress.advance(bar))
     size_bytes = sum(by_key[key].size_bytes for key in missing)

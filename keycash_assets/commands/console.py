@@ -1,5 +1,6 @@
 """How the commands write to a terminal, or to a file."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-console = Console(highlight=False, soft_wrap=True)
+_WIDTH_OF_A_FILE = 160
+
+# In a pipe or a file there is no width to keep to.
+console = Console(
+    highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+)
 
 
 def money(value: Decimal | None) -> str:

@@ -10,6 +10,7 @@ from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console, print_table
 from keycash_assets.errors import KeycashError
 from keycash_assets.loading import load_everything_new
+from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.metric import update_credit_per_day
 from keycash_assets.settings import Settings
 from keycash_assets.sql import statement
@@ -31,8 +32,11 @@ def plan(settings: Settings) -> None:
         raise KeycashError(
             "`keycash plan` works on a copy of a local warehouse; KEYCASH_WAREHOUSE is MotherDuck."
         )
-    bucket = bucket_of(settings, os.environ)
-    with tempfile.TemporaryDirectory(prefix="keycash-plan-") as folder:
+    with (
+        object_store_of(settings),
+        tempfile.TemporaryDirectory(prefix="keycash-plan-") as folder,
+    ):
+        bucket = bucket_of(settings, os.environ)
         copy = Path(folder) / "plan.duckdb"
         if settings.published.exists():
             shutil.copyfile(settings.published, copy)

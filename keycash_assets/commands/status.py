@@ -8,6 +8,7 @@ from keycash_assets.core.objects import new_versions
 from keycash_assets.errors import KeycashError
 from keycash_assets.loading import current_ledger
 from keycash_assets.local.addresses import read_addresses
+from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings, object_store_environment
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
@@ -36,6 +37,10 @@ def status(settings: Settings) -> None:
             )
             columns = ["status", "versions", "objects", "records", "bytes"]
             print_table("Objects", columns, by_status)
+    local_store = LocalObjectStoreServer(settings.object_store_home)
+    if settings.uses_local_object_store and not local_store.is_running():
+        console.print("[bold]Waiting[/] unknown: the local object store is not running.")
+        return
     try:
         waiting = new_versions(bucket_of(settings, os.environ).all_versions(), ledger)
     except KeycashError as error:

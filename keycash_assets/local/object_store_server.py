@@ -121,6 +121,7 @@ class LocalObjectStoreServer:
             if all(is_free(port) for port in ports.values()):
                 return ports
         ports = dict(zip(names, free_ports(len(names)), strict=True))
+        ports["admin"], ports["admin.grpc"] = _admin_ports()
         path.write_text(json.dumps(ports))
         return ports
 
@@ -169,6 +170,14 @@ def object_store_of(settings: Settings) -> AbstractContextManager[None]:
     if not settings.uses_local_object_store:
         return nullcontext()
     return LocalObjectStoreServer(settings.object_store_home).running()
+
+
+def _admin_ports() -> tuple[int, int]:
+    """The server's own worker looks for the second port 10,000 above the first, whatever is set."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        if is_free(port) and is_free(port + 10_000):
+            return port, port + 10_000
 
 
 def _bare_environment() -> dict[str, str]:
