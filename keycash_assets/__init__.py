@@ -1,1 +1,1 @@
-"""Key Cash credit requests: from files in a bucket to a daily total that can be traced to a line."""
+"""Key Cash credit requests: from files in a bucket to daily totals, each traceable to a line."""

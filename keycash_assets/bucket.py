@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from keycash_assets.core.objects import ObjectVersion
@@ -15,6 +15,7 @@ from keycash_assets.settings import Settings, object_store_environment
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
+    from obstore.store import S3Config
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 1_000
@@ -225,7 +226,7 @@ def _store(scheme: str, bucket: str, environment: Mapping[str, str]) -> "Store":
         "retry_config": {"max_retries": 5, "retry_timeout": timedelta(seconds=20)},
     }
     if "AWS_ACCESS_KEY_ID" in config:
-        return S3Store(bucket, config=config, **options)
+        return S3Store(bucket, config=cast("S3Config", config), **options)
     # Profiles, single sign-on and instance roles are boto3's to know.
     from boto3 import Session  # noqa: PLC0415  slow to import, and only needed here
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
@@ -234,7 +235,7 @@ def _store(scheme: str, bucket: str, environment: Mapping[str, str]) -> "Store":
     if session.region_name:
         config.setdefault("AWS_REGION", session.region_name)
     provider = Boto3CredentialProvider(session)
-    return S3Store(bucket, config=config, credential_provider=provider, **options)
+    return S3Store(bucket, config=cast("S3Config", config), credential_provider=provider, **options)
 
 
 def bucket_of(settings: Settings, environment: Mapping[str, str]) -> Bucket:

@@ -36,7 +36,9 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, epilog=_SETTINGS_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group, epilog=_SETTINGS_HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="keycash-assets")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -86,7 +88,7 @@ def store(settings: Settings) -> None:
 @main.command()
 @click.pass_obj
 def env(settings: Settings) -> None:
-    """Print the variables by which any S3 client reaches the bucket, for `eval "$(keycash env)"`."""
+    """Print the variables that reach the local bucket, for `eval "$(keycash env)"`."""
     from shlex import quote
 
     from keycash_assets.settings import object_store_environment
@@ -136,7 +138,7 @@ def explain(settings: Settings, day: datetime) -> None:
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--quarantined", is_flag=True, help="All objects with something in quarantine.")
 @click.pass_obj
-def replay(settings: Settings, keys: tuple[str, ...], quarantined: bool) -> None:  # noqa: FBT001  click passes flags so
+def replay(settings: Settings, keys: tuple[str, ...], quarantined: bool) -> None:
     """Read objects again, by KEY (or file name) or all with something in quarantine.
 
     Harmless: an object that says what it said before changes nothing. An object that was mended

@@ -55,7 +55,7 @@ def publish(
     published.parent.mkdir(parents=True, exist_ok=True)
     beside = published.with_name(f".{published.name}.{os.getpid()}")
     # Closing any handle of a file gives up the process's lock on it: keep it until the lease ends.
-    source = lease.enter_context(Path(database).open("rb"))
+    source = lease.enter_context(Path(database).open("rb"))  # noqa: SIM115  so
     try:
         with beside.open("wb") as target:
             shutil.copyfileobj(source, target, _COPY_BYTES)

@@ -1,4 +1,4 @@
-"""The sensor: what is new in the bucket becomes a run. It only fetches, asks ``core`` and reports."""
+"""The sensor: what is new in the bucket becomes a run. It fetches, asks ``core`` and reports."""
 
 import json
 import time
@@ -82,7 +82,7 @@ def s3_object_sensor(
 
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:
-    """A run that is loading, or about to: while there is one, its batch is not in the ledger yet."""
+    """A run that is loading, or about to: until it ends, its batch is not in the ledger."""
     for job in (ingest_objects, full_load):
         runs = instance.get_run_ids(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED), limit=1)
         if runs:

@@ -70,7 +70,7 @@ def connect_to_write(
     while True:
         try:
             connection = duckdb.connect(database)
-        except duckdb.IOException as error:
+        except duckdb.IOException as error:  # noqa: PERF203  each attempt fails by itself
             if "Could not set lock" not in str(error):
                 raise WarehouseError(f"Cannot open the warehouse {database}: {error}") from error
             holder = _holder(str(error))

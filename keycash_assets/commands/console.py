@@ -18,8 +18,8 @@ console = Console(
 
 
 def money(value: Decimal | None) -> str:
-    """An amount in BRL as people write it; a dash for none."""
-    return "–" if value is None else f"{value:,.2f}"
+    """An amount in BRL as people write it; a hyphen for none."""
+    return "-" if value is None else f"{value:,.2f}"
 
 
 def print_table(
@@ -44,12 +44,8 @@ def print_table(
 
 
 def _text(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, Decimal):
+    if value is None or isinstance(value, Decimal):
         return money(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):

@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from keycash_assets.commands.console import console
 from keycash_assets.core.objects import ObjectVersion
-from keycash_assets.errors import KeycashError
 from keycash_assets.definitions import build_definitions
+from keycash_assets.errors import KeycashError
 from keycash_assets.sensors import partitions_requests, run_request
 from keycash_assets.settings import REPOSITORY, Settings
 
@@ -103,7 +103,9 @@ class Pipeline:
             result.run_id,
             result.success,
             tuple(
-                CheckOutcome(check.check_name, check.passed, check.blocking, check.description or "")
+                CheckOutcome(
+                    check.check_name, check.passed, bool(check.blocking), check.description or ""
+                )
                 for check in result.get_asset_check_evaluations()
             ),
             None if result.success else _first_error(result),
@@ -143,7 +145,9 @@ def upload_source_files(settings: Settings, pipeline: Pipeline) -> None:
 def print_outcome(outcome: RunOutcome) -> None:
     """Print the checks of a run, and what failed."""
     for check in outcome.checks:
-        mark = "[green]✓[/]" if check.passed else ("[red]✗[/]" if check.blocking else "[yellow]![/]")
+        mark = (
+            "[green]✓[/]" if check.passed else ("[red]✗[/]" if check.blocking else "[yellow]![/]")
+        )
         kind = " (blocking)" if check.blocking and not check.passed else ""
         console.print(f"  {mark} {check.name}{kind}: {escape(check.description)}")
     if outcome.error is not None:

@@ -11,8 +11,8 @@ from keycash_assets.commands.pipeline import (
     upload_source_files,
 )
 from keycash_assets.errors import KeycashError
-from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.loading import current_ledger
+from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.sensors import list_new
 from keycash_assets.settings import Settings
 from keycash_assets.sql import statement

@@ -1,4 +1,4 @@
-"""Locks that say who runs what; the system gives them up when their process ends, however it ends."""
+"""Locks that say who runs what; the system frees them when their process ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator

@@ -98,12 +98,12 @@ class LocalObjectStoreServer:
     def _keys(self) -> dict[str, str]:
         path = self.home / "keys.json"
         if not path.exists():
-            keys = {
+            generated = {
                 "AWS_ACCESS_KEY_ID": f"KEYCASH{secrets.token_hex(7).upper()}",
                 "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
             }
-            _write_private(path, json.dumps(keys))
-        keys = json.loads(path.read_text())
+            _write_private(path, json.dumps(generated))
+        keys: dict[str, str] = json.loads(path.read_text())
         security = self.home / "config" / "security.toml"
         if not security.exists():
             # Without these the filer's port gives the bucket's data to anyone.
@@ -207,5 +207,8 @@ def _create_bucket(connection: Mapping[str, str]) -> None:
     try:
         client.create_bucket(Bucket=BUCKET)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+        if error.response["Error"]["Code"] not in {
+            "BucketAlreadyOwnedByYou",
+            "BucketAlreadyExists",
+        }:
             raise ServerError(f"The bucket {BUCKET} could not be created: {error}") from error

@@ -229,6 +229,6 @@ def answers(url: str) -> bool:
 
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  our own servers
-            return 200 <= response.status < 300
+            return bool(200 <= response.status < 300)
     except OSError:
         return False

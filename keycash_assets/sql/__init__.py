@@ -6,7 +6,7 @@ from importlib import resources
 
 @cache
 def statement(name: str) -> str:
-    """The statement in ``<name>.sql`` below this folder, as in ``statement("load/landing_table")``."""
+    """The statement of a file below this folder, as in ``statement("load/landing_table")``."""
     return resources.files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
