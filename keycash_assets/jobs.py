@@ -2,8 +2,6 @@
 
 import dagster as dg
 
-from keycash_assets.assets.landing_table import objects_partitions
-
 WAREHOUSE_ASSETS = dg.AssetSelection.assets(
     "landing_table",
     "object_ledger",
@@ -23,7 +21,6 @@ upload_source_files = dg.define_asset_job(
 ingest_objects = dg.define_asset_job(
     "ingest_objects",
     selection=WAREHOUSE_ASSETS,
-    partitions_def=objects_partitions,
     description="Loads new objects, brings the metric up to date, checks and publishes.",
 )
 

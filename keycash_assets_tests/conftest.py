@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,22 +23,36 @@ def object_store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield {key: value or "" for key, value in dotenv_values(home / "connection.env").items()}
 
 
-@pytest.fixture
-def environment(
-    object_store_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _own_environment(
+    object_store_environment: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """The process's environment with a prefix of the bucket and a home for this test alone."""
     for name in list(os.environ):
         if name.startswith(("KEYCASH_", "AWS_", "DAGSTER_")) and name != "KEYCASH_CHALLENGE_DIR":
             monkeypatch.delenv(name)
     values = {
         **object_store_environment,
         "KEYCASH_OBJECTS_URL": f"s3://keycash/test-{uuid.uuid4().hex[:12]}",
-        "KEYCASH_HOME": str(tmp_path / "home"),
+        "KEYCASH_HOME": str(home),
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values
+
+
+@contextmanager
+def _platform(environment: dict[str, str]) -> Iterator[Platform]:
+    settings = Settings.from_environment(environment)
+    bucket = Bucket(environment["KEYCASH_OBJECTS_URL"], environment)
+    with Platform.start(settings, bucket) as platform:
+        yield platform
+
+
+@pytest.fixture
+def environment(
+    object_store_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The process's environment with a prefix of the bucket and a home for this test alone."""
+    return _own_environment(object_store_environment, tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
@@ -47,17 +62,28 @@ def settings(environment: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-def bucket(settings: Settings, environment: dict[str, str]) -> Bucket:
+def bucket(environment: dict[str, str]) -> Bucket:
     """An empty prefix of a real bucket."""
-    assert settings.objects_url is not None
-    return Bucket(settings.objects_url, environment)
+    return Bucket(environment["KEYCASH_OBJECTS_URL"], environment)
 
 
 @pytest.fixture
-def platform(settings: Settings, bucket: Bucket) -> Iterator[Platform]:
+def platform(environment: dict[str, str]) -> Iterator[Platform]:
     """The pipeline on a real bucket, a real DuckDB file and a real Dagster instance."""
-    with Platform.start(settings, bucket) as platform:
+    with _platform(environment) as platform:
         yield platform
+
+
+@pytest.fixture(scope="module")
+def module_platform(
+    object_store_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """A platform that the tests of a module share, for those that only look at it."""
+    home = tmp_path_factory.mktemp("module") / "home"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        environment = _own_environment(object_store_environment, home, monkeypatch)
+        with _platform(environment) as platform:
+            yield platform
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
 """The platform as tests drive it: put objects, tick the sensor, ask what is published."""
 
+import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
 import dagster as dg
 import duckdb
-import obstore
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.definitions import build_definitions
@@ -17,6 +20,25 @@ from keycash_assets.sensors import s3_object_sensor
 from keycash_assets.settings import Settings
 
 Row = tuple[Any, ...]
+
+
+def credit_request(
+    client: str = "c1", amount: object = 100, day: str = "01/02/2022 10:00", **fields: object
+) -> dict[str, object]:
+    """A record of the contract's shape."""
+    return {
+        "id": client,
+        "name": f"NAME {client}",
+        "idade": 40,
+        "credito_solicitado": amount,
+        "data_solicitacao": day,
+        **fields,
+    }
+
+
+def document(*records: object) -> bytes:
+    """A file of the challenge's shape."""
+    return json.dumps({"clientes": records}).encode()
 
 
 @dataclass
@@ -46,7 +68,18 @@ class Platform:
     def put(self, objects: Mapping[str, bytes]) -> None:
         """Put objects, by file name below the prefix, as any S3 client would."""
         for name, content in objects.items():
-            obstore.put(self.bucket._store, self.bucket.key_of(name), content)
+            self.client.put_object(
+                Bucket=self.bucket.name, Key=self.bucket.key_of(name), Body=content
+            )
+
+    def delete(self, name: str) -> None:
+        """Delete an object, as any S3 client would."""
+        self.client.delete_object(Bucket=self.bucket.name, Key=self.bucket.key_of(name))
+
+    @cached_property
+    def client(self) -> Any:
+        """An S3 client that shares nothing with the platform's own."""
+        return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 
     def evaluate_sensor(self) -> dg.SensorResult | dg.SkipReason:
         """One tick, applying the changes of partitions that it asks for, but no run."""

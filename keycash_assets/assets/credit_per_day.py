@@ -66,7 +66,9 @@ def credit_metric(
     with warehouse.get_connection() as connection:
         create_tables(connection)
         with transaction(connection):
-            restated = update_credit_per_day(connection, context.run_id, datetime.now(timezone.utc))
+            restated = update_credit_per_day(
+                connection, context.run.run_id, datetime.now(timezone.utc)
+            )
         days = connection.execute(statement("reports/daily_series")).fetchall()
         yield dg.MaterializeResult(
             asset_key="credit_requests",

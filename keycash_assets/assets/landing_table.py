@@ -61,13 +61,13 @@ def landing_table(
     bucket = object_store.bucket()
     with warehouse.get_connection() as connection:
         if config.replay_keys:
-            summary = load_again(connection, bucket, config.replay_keys, context.run_id)
+            summary = load_again(connection, bucket, config.replay_keys, context.run.run_id)
         elif config.rebuild:
-            summary = load_everything_again(connection, bucket, context.run_id)
+            summary = load_everything_again(connection, bucket, context.run.run_id)
         elif context.has_partition_key or context.has_partition_key_range:
-            summary = load_keys(connection, bucket, context.partition_keys, context.run_id)
+            summary = load_keys(connection, bucket, context.partition_keys, context.run.run_id)
         else:
-            summary = load_everything_new(connection, bucket, context.run_id)
+            summary = load_everything_new(connection, bucket, context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 **load_metadata(summary),

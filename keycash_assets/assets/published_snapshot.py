@@ -30,7 +30,7 @@ def published_snapshot(
     the numbers after, never something in between, and never wait for a load.
     """
     started = time.monotonic()
-    published_at = warehouse.publish(context.run_id)
+    published_at = warehouse.publish(context.run.run_id)
     return dg.MaterializeResult(
         metadata={
             "published": dg.MetadataValue.path(warehouse.published),

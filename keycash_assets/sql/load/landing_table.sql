@@ -129,7 +129,7 @@ judged AS (
                     CASE WHEN len(duplicate_keys) > 0 THEN 'duplicate field: ' || array_to_string(duplicate_keys, ', ') END,
                     CASE
                         WHEN types[1] IS NULL THEN 'id: missing'
-                        WHEN types[1] <> 'VARCHAR' THEN 'id: not a string: ' || left(texts[1], 80)
+                        WHEN types[1] <> 'VARCHAR' THEN concat('id: not a string: ', left((record -> 'id')::VARCHAR, 80))
                         WHEN texts[1] = '' THEN 'id: empty'
                     END,
                     CASE
@@ -137,7 +137,7 @@ judged AS (
                         WHEN amount_type = 'DOUBLE' AND NOT members_are_complete
                             THEN 'credito_solicitado: nested too deeply to be read exactly'
                         WHEN amount_text IS NULL
-                            THEN 'credito_solicitado: not a number: ' || left((record -> 'credito_solicitado')::VARCHAR, 80)
+                            THEN concat('credito_solicitado: not a number: ', left((record -> 'credito_solicitado')::VARCHAR, 80))
                         WHEN amount_fault IS NOT NULL
                             THEN concat('credito_solicitado: ', amount_fault, ': ', left(amount_text, 80))
                     END,
