@@ -5,7 +5,6 @@ All of these objects lie in one bucket and load in one tick of the sensor, besid
 
 import gzip
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -131,14 +130,14 @@ CASES: dict[str, tuple[bytes, Quarantined | Loaded]] = {
 
 
 @pytest.fixture(scope="module")
-def loaded(module_platform: Platform) -> Iterator[Platform]:
-    """Everything above, loaded by one tick of the sensor, with a good object and a folder marker."""
+def loaded(module_platform: Platform) -> Platform:
+    """Everything above, a good object and a folder marker, loaded by one tick of the sensor."""
     objects = {name: content for name, (content, _) in CASES.items()}
     module_platform.put({**objects, "good.json": document(credit_request()), "folder/": b""})
     run = module_platform.tick()
     assert run is not None
     assert run.success
-    yield module_platform
+    return module_platform
 
 
 def _rows(platform: Platform, query: str, name: str) -> list[Row]:
