@@ -72,10 +72,14 @@ class Bucket:
             stream = obstore.list(
                 self._store, self.prefix or None, offset=after, chunk_size=PAGE_OBJECTS
             )
+            is_empty = True
             for page in stream:
+                is_empty = False
                 versions = [self._version(dict(meta)) for meta in page]
                 markers = self._folder_markers([v for v in versions if v.size_bytes == 0])
                 yield [version for version in versions if version.key not in markers]
+            if is_empty:
+                self._raise_if_missing()
         except (BaseError, OSError) as error:
             raise self._error("list", error) from error
 
@@ -174,6 +178,20 @@ class Bucket:
         except (BaseError, OSError) as error:
             raise self._error(verb, error) from error
 
+    def _raise_if_missing(self) -> None:
+        """The listing of a bucket that does not exist is as empty as that of an empty one.
+
+        Raises:
+            FileNotFoundError: There is no such bucket.
+        """
+        import obstore  # noqa: PLC0415  shortens start-up
+
+        try:
+            obstore.get(self._store, self.key_of("is-there-such-a-bucket"))
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise FileNotFoundError(f"there is no bucket {self.name!r}") from error
+
     def _folder_markers(self, empty: Sequence[ObjectVersion]) -> set[str]:
         """Keys that end in ``/`` are listed without it: nothing stands under the shorter key."""
         if not empty:
@@ -245,7 +263,7 @@ def bucket_of(settings: Settings, environment: Mapping[str, str]) -> Bucket:
         SettingsError: The local object store was never started.
     """
     variables = object_store_environment(settings, environment)
-    return Bucket(variables["KEYCASH_OBJECTS_URL"], variables)
+    return Bucket(settings.objects_url or variables["KEYCASH_OBJECTS_URL"], variables)
 
 
 def batches(

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from keycash_assets.assets.landing_table import REBUILD_TAG
+
 WAREHOUSE_ASSETS = dg.AssetSelection.assets(
     "landing_table",
     "object_ledger",
@@ -27,7 +29,7 @@ ingest_objects = dg.define_asset_job(
 full_load = dg.define_asset_job(
     "full_load",
     selection=WAREHOUSE_ASSETS,
-    config={"ops": {"landing_table": {"config": {"rebuild": True}}}},
+    tags={REBUILD_TAG: "true"},
     description=(
         "Builds everything anew from every object at once, proves that the result is what the "
         "loads before it had built, checks and publishes."

@@ -4,7 +4,7 @@ There is one way in. A per-file load, a bulk load, a full load and a replay diff
 versions they choose; rows, quarantine and ledger of all of them commit together or not at all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from keycash_assets.bucket import Bucket, FetchedObject, batches
 from keycash_assets.core.documents import Document, read_document
 from keycash_assets.core.objects import LedgerEntry, ObjectVersion, new_versions
 from keycash_assets.core.records import MEMBER_OF_AN_OBJECT
+from keycash_assets.progress import progress_bar
 from keycash_assets.warehouse import create_tables, transaction
 
 if TYPE_CHECKING:
@@ -81,12 +82,7 @@ def load_keys(
     )
 
 
-def load_everything_new(
-    connection: "Connection",
-    bucket: Bucket,
-    run_id: str,
-    advance: Callable[[int], None] = lambda objects: None,
-) -> LoadSummary:
+def load_everything_new(connection: "Connection", bucket: Bucket, run_id: str) -> LoadSummary:
     """Load every version in the bucket that the ledger has not seen.
 
     Raises:
@@ -97,7 +93,7 @@ def load_everything_new(
     ledger = current_ledger(connection)
     versions = new_versions(bucket.all_versions(), ledger)
     summary = LoadSummary(run_id, "bulk", started_at, started_at)
-    return _load(connection, bucket, versions, ledger, summary, advance)
+    return _load(connection, bucket, versions, ledger, summary)
 
 
 def load_again(
@@ -168,12 +164,11 @@ def _load(
     versions: Sequence[ObjectVersion],
     ledger: Mapping[str, LedgerEntry],
     summary: LoadSummary,
-    advance: Callable[[int], None] = lambda objects: None,
     *,
     again: bool = False,
 ) -> LoadSummary:
     with transaction(connection):
-        summary = _load_batches(connection, bucket, versions, ledger, summary, advance, again=again)
+        summary = _load_batches(connection, bucket, versions, ledger, summary, again=again)
         if versions:
             _record(connection, summary)
     return summary
@@ -185,28 +180,28 @@ def _load_batches(
     versions: Sequence[ObjectVersion],
     ledger: Mapping[str, LedgerEntry],
     summary: LoadSummary,
-    advance: Callable[[int], None] = lambda objects: None,
     *,
     again: bool,
 ) -> LoadSummary:
-    for batch in batches(versions, BATCH_BYTES, BATCH_OBJECTS):
-        outcomes = [
-            _outcome(fetched, ledger.get(fetched.version.key), summary.started_at, again=again)
-            for fetched in bucket.fetch(batch)
-        ]
-        arrived = [outcome for outcome in outcomes if outcome is not None]
-        _insert(connection, arrived, summary)
-        statuses = [outcome.status for outcome in arrived]
-        summary = replace(
-            summary,
-            objects_loaded=summary.objects_loaded + statuses.count("loaded"),
-            objects_unchanged=summary.objects_unchanged + statuses.count("unchanged"),
-            objects_quarantined=summary.objects_quarantined + statuses.count("quarantined"),
-            objects_deferred=summary.objects_deferred + len(batch) - len(arrived),
-            records=summary.records + sum(len(o.document.elements) for o in arrived),
-            size_bytes=summary.size_bytes + sum(o.version.size_bytes for o in arrived),
-        )
-        advance(len(batch))
+    with progress_bar("Loading", len(versions)) as advance:
+        for batch in batches(versions, BATCH_BYTES, BATCH_OBJECTS):
+            outcomes = [
+                _outcome(fetched, ledger.get(fetched.version.key), summary.started_at, again=again)
+                for fetched in bucket.fetch(batch)
+            ]
+            arrived = [outcome for outcome in outcomes if outcome is not None]
+            _insert(connection, arrived, summary)
+            statuses = [outcome.status for outcome in arrived]
+            summary = replace(
+                summary,
+                objects_loaded=summary.objects_loaded + statuses.count("loaded"),
+                objects_unchanged=summary.objects_unchanged + statuses.count("unchanged"),
+                objects_quarantined=summary.objects_quarantined + statuses.count("quarantined"),
+                objects_deferred=summary.objects_deferred + len(batch) - len(arrived),
+                records=summary.records + sum(len(o.document.elements) for o in arrived),
+                size_bytes=summary.size_bytes + sum(o.version.size_bytes for o in arrived),
+            )
+            advance(len(batch))
     return replace(summary, finished_at=_now())
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.core.objects import ObjectVersion
+from keycash_assets.progress import progress_bar
 from keycash_assets.sources import SourceFile
 
 
@@ -24,9 +25,6 @@ def upload(bucket: Bucket, files: Sequence[SourceFile]) -> UploadSummary:
     Raises:
         ObjectStoreError: The bucket cannot be listed, read or written.
     """
-    from rich.console import Console  # noqa: PLC0415  only needed here
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress  # noqa: PLC0415  only needed here
-
     listed = {version.key: version for version in bucket.all_versions()}
     by_key = {bucket.key_of(file.name): file for file in files}
     unproved = [
@@ -42,13 +40,8 @@ def upload(bucket: Bucket, files: Sequence[SourceFile]) -> UploadSummary:
         if fetched.sha256 == by_key[fetched.version.key].sha256
     } | {key for key, file in by_key.items() if key in listed and _same_by_etag(listed[key], file)}
     missing = {key: file.path for key, file in by_key.items() if key not in same}
-    columns = ("Uploading", BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        bar = progress.add_task("upload", total=len(missing))
-        bucket.put_files(missing, lambda: progress.advance(bar))
+    with progress_bar("Uploading", len(missing)) as advance:
+        bucket.put_files(missing, lambda: advance(1))
     size_bytes = sum(by_key[key].size_bytes for key in missing)
     return UploadSummary(len(missing), len(same), size_bytes)
 

@@ -21,6 +21,8 @@ from keycash_assets.settings import Settings
 
 Row = tuple[Any, ...]
 
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
 
 def credit_request(
     client: str = "c1", amount: object = 100, day: str = "01/02/2022 10:00", **fields: object
@@ -62,7 +64,9 @@ class Platform:
     def start(cls, settings: Settings, bucket: Bucket) -> Iterator["Platform"]:
         """Start on an empty instance."""
         settings.dagster_home.mkdir(parents=True)
-        with dg.DagsterInstance.local_temp(str(settings.dagster_home)) as instance:
+        with dg.DagsterInstance.local_temp(
+            str(settings.dagster_home), {"telemetry": {"enabled": False}}
+        ) as instance:
             yield cls(settings, bucket, instance, build_definitions(settings))
 
     def put(self, objects: Mapping[str, bytes]) -> None:
@@ -115,7 +119,7 @@ class Platform:
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             tags=dict(tags or {}),
-            run_config=config,
+            run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,
         )
 
@@ -126,6 +130,11 @@ class Platform:
     def warehouse(self, query: str) -> list[Row]:
         """The rows of a query on the warehouse itself, which no run holds now."""
         return self._query(Path(self.settings.warehouse), query)
+
+    def damage(self, statement: str) -> None:
+        """Change the warehouse behind the platform's back."""
+        with duckdb.connect(self.settings.warehouse) as connection:
+            connection.execute(statement)
 
     @staticmethod
     def _query(path: Path, query: str) -> list[Row]:

@@ -21,16 +21,20 @@ objects_partitions = dg.DynamicPartitionsDefinition(name="objects")
 
 WAREHOUSE_POOL = "warehouse"
 
+REBUILD_TAG = "keycash/rebuild"
+"""On a run that loads every object again.
+
+A tag and not a setting: Dagster leaves the settings of a job out of runs without a partition.
+"""
+
 
 class LoadConfig(dg.Config):
     """What to load when the run has no partitions.
 
     Attributes:
-        rebuild: Load every object again, and build the metric from scratch.
         replay_keys: Open these objects again, loaded or not.
     """
 
-    rebuild: bool = False
     replay_keys: list[str] = []  # noqa: RUF012  pydantic copies defaults
 
 
@@ -56,13 +60,13 @@ def landing_table(
     the one before, and files that cannot be read at all stand in `quarantine`.
 
     Each file is a partition and is loaded as it arrives. Materialized without partitions, it loads
-    whatever is new in the bucket; with `rebuild`, everything.
+    whatever is new in the bucket; the job `full_load` loads everything again.
     """
     bucket = object_store.bucket()
     with warehouse.get_connection() as connection:
         if config.replay_keys:
             summary = load_again(connection, bucket, config.replay_keys, context.run.run_id)
-        elif config.rebuild:
+        elif REBUILD_TAG in context.run.tags:
             summary = load_everything_again(connection, bucket, context.run.run_id)
         elif context.has_partition_key or context.has_partition_key_range:
             summary = load_keys(connection, bucket, context.partition_keys, context.run.run_id)

@@ -21,7 +21,7 @@ STOP_SECONDS = 8.0
 _PR_SET_PDEATHSIG = 1
 
 
-class Stopped(BaseException):
+class Stopped(KeyboardInterrupt):
     """A person or the system asked the platform to stop."""
 
 

@@ -1,0 +1,161 @@
+"""What becomes of an object over its life: put, put again, changed, broken, mended."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from keycash_assets.sources import fetch_source_files
+from keycash_assets.uploading import upload
+from keycash_assets_tests.platform import Platform, credit_request, document
+
+CURRENT = "SELECT object_key, object_etag, status FROM object_ledger WHERE status <> 'replaced'"
+DAYS = (
+    "SELECT data_solicitada::VARCHAR, credito_solicitado, requests FROM credit_per_day ORDER BY 1"
+)
+
+
+def _put_and_load(platform: Platform, name: str, content: bytes) -> None:
+    """Put an object at a moment of its own, and have the sensor load it."""
+    platform.wait_for_another_second()
+    platform.put({name: content})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+
+
+def test_the_real_files_give_the_published_total(
+    platform: Platform, challenge_folder: Path
+) -> None:
+    """Counting every request, rather than each client's latest, gives 69,699,664."""
+    files = fetch_source_files(str(challenge_folder), platform.settings.home / "raw_files").files
+    assert upload(platform.bucket, files).put == 50
+    assert platform.tick() is not None
+    ((days, total, requests),) = platform.published(
+        "SELECT count(*), sum(credito_solicitado), sum(requests) FROM credit_per_day"
+    )
+    assert (days, total, requests) == (31, Decimal("66977570.00"), 241)
+    ((records, every_request),) = platform.published(
+        "SELECT count(*), sum(credito_solicitado) FROM landing_table"
+    )
+    assert (records, every_request) == (250, Decimal("69699664.00"))
+    ((files_of_record,),) = platform.published(
+        "SELECT count(DISTINCT object_key) FROM landing_table WHERE problems IS NULL"
+    )
+    assert files_of_record == 50
+
+
+def test_an_overwrite_replaces_the_rows_and_logs_the_restatement(platform: Platform) -> None:
+    """Old rows that stay would count twice; a total that changes unexplained is not trusted."""
+    _put_and_load(platform, "a.json", document(credit_request("c1", 100), credit_request("c2", 7)))
+    _put_and_load(platform, "a.json", document(credit_request("c1", 250)))
+    assert platform.published("SELECT id, credito_solicitado FROM landing_table") == [
+        ("c1", Decimal("250.00"))
+    ]
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("250.00"), 1)]
+    assert platform.published("SELECT status FROM object_ledger ORDER BY finished_at") == [
+        ("replaced",),
+        ("loaded",),
+    ]
+    changes = platform.published(
+        "SELECT old_credito_solicitado, new_credito_solicitado, object_keys "
+        "FROM credit_per_day_changes ORDER BY changed_at"
+    )
+    key = platform.bucket.key_of("a.json")
+    assert changes == [
+        (None, Decimal("107.00"), [key]),
+        (Decimal("107.00"), Decimal("250.00"), [key]),
+    ]
+
+
+def test_the_same_content_put_again_is_unchanged(platform: Platform) -> None:
+    """Loading it again would cost a load and a restatement for nothing."""
+    content = document(credit_request())
+    _put_and_load(platform, "a.json", content)
+    rows = platform.published("FROM landing_table")
+    _put_and_load(platform, "a.json", content)
+    assert platform.published("FROM landing_table") == rows
+    assert platform.published("SELECT status, records FROM object_ledger") == [("unchanged", 1)]
+    assert platform.published("SELECT count(*) FROM credit_per_day_changes") == [(1,)]
+
+
+def test_a_broken_version_takes_its_rows_away_and_a_mended_one_brings_them_back(
+    platform: Platform,
+) -> None:
+    """Rows of the version before would be numbers that no file says any more."""
+    good = document(credit_request("c1", 100))
+    _put_and_load(platform, "a.json", good)
+    _put_and_load(platform, "a.json", good[:-9])
+    assert platform.published("FROM landing_table") == []
+    assert platform.published(DAYS) == []
+    assert len(platform.published("FROM quarantine")) == 1
+    _put_and_load(platform, "a.json", document(credit_request("c1", 300)))
+    assert platform.published("FROM quarantine") == []
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("300.00"), 1)]
+
+
+def test_a_version_that_comes_back_is_loaded_again(platform: Platform) -> None:
+    """A memory of contents alone would take the third upload for one it knows."""
+    first, second = document(credit_request("c1", 1)), document(credit_request("c1", 2))
+    for content in (first, second, first):
+        _put_and_load(platform, "a.json", content)
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("1.00"), 1)]
+    assert len(platform.published(CURRENT)) == 1
+
+
+def test_the_same_content_under_another_key_counts_once_for_its_client(platform: Platform) -> None:
+    content = document(credit_request("c1", 100))
+    _put_and_load(platform, "a.json", content)
+    _put_and_load(platform, "b.json", content)
+    assert platform.published("SELECT count(*) FROM landing_table") == [(2,)]
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("100.00"), 1)]
+    winner = platform.published("SELECT object_key FROM credit_requests WHERE is_latest")
+    assert winner == [(platform.bucket.key_of("b.json"),)]
+
+
+def test_a_later_request_in_an_earlier_file_is_the_one_that_counts(platform: Platform) -> None:
+    """Files do not arrive in the order of what they say."""
+    late = document(credit_request("c1", 900, "01/05/2022 09:00"))
+    early = document(credit_request("c1", 100, "01/02/2022 09:00"))
+    _put_and_load(platform, "a.json", late)
+    _put_and_load(platform, "b.json", early)
+    assert platform.published(DAYS) == [("2022-01-05", Decimal("900.00"), 1)]
+
+
+def test_a_full_load_changes_nothing_and_says_so(platform: Platform) -> None:
+    platform.put({f"{n}.json": document(credit_request(f"c{n % 3}", n)) for n in range(6)})
+    platform.put({"broken.json": b"{", "lines.ndjson": document(credit_request()) + b"\n{"})
+    assert platform.tick() is not None
+    what = (
+        "SELECT * EXCLUDE (loaded_at, run_id) FROM landing_table ORDER BY object_key, record_index"
+    )
+    before = platform.published(what), platform.published(DAYS)
+    run = platform.run("full_load")
+    assert run.success
+    assert (platform.published(what), platform.published(DAYS)) == before
+    assert platform.published(
+        "SELECT differing_objects, differing_days FROM load_history WHERE kind = 'full'"
+    ) == [([], [])]
+    assert platform.published("SELECT count(*) FROM credit_per_day_changes") == [(1,)]
+
+
+def test_a_full_load_mends_what_somebody_damaged_and_names_it(platform: Platform) -> None:
+    """A rebuild that repairs in silence hides that numbers were wrong."""
+    platform.put({"a.json": document(credit_request("c1", 100))})
+    assert platform.tick() is not None
+    platform.damage("UPDATE landing_table SET credito_solicitado = 5")
+    run = platform.run("full_load")
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("100.00"), 1)]
+    ((objects,),) = platform.published(
+        "SELECT differing_objects FROM load_history WHERE kind = 'full'"
+    )
+    assert objects == [platform.bucket.key_of("a.json")]
+    failed = [check.check_name for check in run.get_asset_check_evaluations() if not check.passed]
+    assert failed == ["full_load_agrees"]
+
+
+def test_an_object_that_vanishes_keeps_its_rows(platform: Platform) -> None:
+    _put_and_load(platform, "a.json", document(credit_request("c1", 100)))
+    platform.delete("a.json")
+    _put_and_load(platform, "b.json", document(credit_request("c2", 1)))
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("101.00"), 2)]
+    assert platform.run("full_load").success
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("101.00"), 2)]

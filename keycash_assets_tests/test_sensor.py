@@ -1,0 +1,186 @@
+"""The sensor: new is what the ledger has not seen; what it cannot know it says."""
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from keycash_assets import bucket as bucket_module
+from keycash_assets import sensors
+from keycash_assets.core.objects import MAX_PARTITIONS_PER_RUN
+from keycash_assets.definitions import build_definitions
+from keycash_assets.sensors import list_new
+from keycash_assets.settings import Settings
+from keycash_assets_tests.platform import Platform, credit_request, document
+
+
+def _reason(result: dg.SensorResult | dg.SkipReason) -> str:
+    reason = result.skip_message if isinstance(result, dg.SkipReason) else result.skip_reason
+    return str(getattr(reason, "skip_message", reason))
+
+
+def _materialized(platform: Platform) -> set[str]:
+    return platform.instance.get_materialized_partitions(dg.AssetKey("landing_table"))
+
+
+def test_all_objects_of_a_tick_load_in_one_run_with_an_event_each(platform: Platform) -> None:
+    """A run per file would cost seconds of start-up each."""
+    platform.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(3)})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    assert _materialized(platform) == {platform.bucket.key_of(f"{n}.json") for n in range(3)}
+    events = run.get_asset_materialization_events()
+    assert sum(event.asset_key == dg.AssetKey("landing_table") for event in events) == 3
+    assert platform.published("SELECT count(*) FROM landing_table") == [(3,)]
+
+
+def test_nothing_new_launches_nothing(platform: Platform) -> None:
+    platform.put({"a.json": document(credit_request())})
+    assert platform.tick() is not None
+    assert _reason(platform.evaluate_sensor()) == "Nothing new among 1 objects."
+
+
+def test_an_empty_bucket_launches_nothing(platform: Platform) -> None:
+    assert _reason(platform.evaluate_sensor()) == "Nothing new among 0 objects."
+
+
+def test_an_object_that_arrives_again_with_others_stays_in_one_range(platform: Platform) -> None:
+    """A range follows the order in which partitions were added: it must not take in others."""
+    platform.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(4)})
+    assert platform.tick() is not None
+    platform.put({name: document(credit_request("new")) for name in ("1.json", "9.json")})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    loaded = {
+        event.partition
+        for event in run.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("landing_table")
+    }
+    assert loaded == {platform.bucket.key_of(name) for name in ("1.json", "9.json")}
+
+
+def test_a_large_backlog_loads_in_bulk_with_one_event(platform: Platform) -> None:
+    """An event per object costs Dagster tens of milliseconds: 100,000 of them, an hour."""
+    count = MAX_PARTITIONS_PER_RUN + 1
+    platform.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(count)})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    assert platform.instance.get_dynamic_partitions("objects") == []
+    events = run.get_asset_materialization_events()
+    assert sum(event.asset_key == dg.AssetKey("landing_table") for event in events) == 1
+    assert platform.published("SELECT count(*) FROM object_ledger WHERE status = 'loaded'") == [
+        (count,)
+    ]
+    assert platform.tick() is None
+
+
+def test_an_object_key_that_dagster_refuses_as_a_partition_loads_all_the_same(
+    platform: Platform,
+) -> None:
+    platform.put({"a...b.json": document(credit_request())})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    assert platform.published("SELECT count(*) FROM landing_table") == [(1,)]
+
+
+def test_an_unreadable_bucket_is_not_taken_for_an_empty_one(
+    environment: dict[str, str],
+) -> None:
+    environment["KEYCASH_OBJECTS_URL"] = "s3://keycash-is-not-there/prefix"
+    settings = Settings.from_environment(environment)
+    bucket = bucket_module.Bucket("s3://keycash-is-not-there/prefix", environment)
+    with Platform.start(settings, bucket) as platform:
+        result = platform.evaluate_sensor()
+    assert isinstance(result, dg.SkipReason)
+    assert "Not known whether anything is new: Cannot list" in _reason(result)
+
+
+def test_an_unreadable_snapshot_is_not_taken_for_an_empty_ledger(platform: Platform) -> None:
+    """Otherwise everything would be taken for new."""
+    platform.put({"a.json": document(credit_request())})
+    platform.settings.published.parent.mkdir(parents=True)
+    platform.settings.published.write_bytes(b"not a database" * 1_000)
+    result = platform.evaluate_sensor()
+    assert isinstance(result, dg.SkipReason)
+    assert "cannot be read" in _reason(result)
+
+
+@pytest.mark.parametrize("job", ["ingest_objects", "full_load"])
+def test_a_tick_waits_for_the_run_before_it(platform: Platform, job: str) -> None:
+    """Until a run has published, its batch still looks new: it would be launched again."""
+    platform.put({"a.json": document(credit_request())})
+    run = create_run_for_test(platform.instance, job_name=job, status=dg.DagsterRunStatus.STARTED)
+    assert run.run_id in _reason(platform.evaluate_sensor())
+
+
+def test_a_batch_whose_run_failed_is_tried_again_later_under_another_run_key(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster launches a run key once; and without a pause a broken platform would spin."""
+    platform.put({"a.json": document(credit_request())})
+    warehouse = Path(platform.settings.warehouse)
+    warehouse.write_bytes(b"not a database" * 1_000)
+    first = platform.evaluate_sensor()
+    assert isinstance(first, dg.SensorResult)
+    assert first.run_requests
+    assert not platform.run("ingest_objects", tags=dict(first.run_requests[0].tags)).success
+    assert "tried again at" in _reason(platform.evaluate_sensor())
+
+    warehouse.unlink()
+    past = datetime(2000, 1, 1, tzinfo=timezone.utc)
+    monkeypatch.setattr(sensors, "retry_at", lambda last, attempts: past)
+    second = platform.evaluate_sensor()
+    assert isinstance(second, dg.SensorResult)
+    assert second.run_requests
+    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+    assert platform.run("ingest_objects", tags=dict(second.run_requests[0].tags)).success
+    assert platform.published("SELECT count(*) FROM landing_table") == [(1,)]
+
+
+def test_a_listing_that_runs_out_of_time_goes_on_where_it_stopped(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores differ in the order of their keys: none may fall between two ticks."""
+    names = [f"{folder}{n:02d}.json" for folder in ("a/", "a-b/", "a", "é/") for n in range(10)]
+    platform.put({name: document(credit_request(name)) for name in names})
+    monkeypatch.setattr(sensors, "LISTING_SECONDS", -1.0)
+    monkeypatch.setattr(bucket_module, "PAGE_OBJECTS", 7)
+    found: list[str] = []
+    cursor: str | None = None
+    for _ in names:
+        new, _, resume_after = list_new(platform.bucket, {}, cursor)
+        found += [version.key for version in new]
+        if resume_after is None:
+            break
+        cursor = json.dumps({"resume_after": resume_after})
+    assert sorted(found) == sorted(map(platform.bucket.key_of, names))
+    assert len(found) == len(set(found))
+
+
+def test_the_repeated_request_of_a_loaded_batch_is_harmless(platform: Platform) -> None:
+    """A sensor that reads an older snapshot asks again for what was loaded meanwhile."""
+    platform.put({"a.json": document(credit_request())})
+    result = platform.evaluate_sensor()
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests
+    tags = dict(result.run_requests[0].tags)
+    assert platform.run("ingest_objects", tags=tags).success
+    before = platform.published("FROM object_ledger"), platform.published("FROM landing_table")
+    assert platform.run("ingest_objects", tags=tags).success
+    assert (platform.published("FROM object_ledger"), platform.published("FROM landing_table")) == (
+        before
+    )
+
+
+def test_the_sensor_never_opens_the_warehouse_that_runs_write(platform: Platform) -> None:
+    """It would take the writer's lock, or fail because of it."""
+    resources = build_definitions(platform.settings).resources or {}
+    assert resources["published"].ledger() == {}
+    assert not Path(platform.settings.warehouse).exists()
