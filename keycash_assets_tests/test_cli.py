@@ -1,0 +1,131 @@
+"""The `keycash` command, as a person types it, on a machine where nothing is set."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keycash_assets.local.object_store_server import LocalObjectStoreServer
+from keycash_assets_tests.living_platform import KEYCASH, bare_environment
+
+SAMPLE_TOTAL = "Total 58,640,025.49 over 31 days"
+
+
+def _keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".env").touch()  # what a developer has in theirs is not read
+    return subprocess.run(
+        [KEYCASH, *arguments],
+        env=bare_environment(home, **variables),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home after two runs of the sample; both printed the same table, the second loaded nothing."""
+    home = tmp_path_factory.mktemp("cli") / "home"
+    first = _keycash(home, "run")
+    assert first.returncode == 0, first.stderr
+    assert "Loading 50 new objects" in first.stdout
+    assert SAMPLE_TOTAL in first.stdout
+    second = _keycash(home, "run")
+    assert second.returncode == 0, second.stderr
+    assert "Loading 0 new objects" in second.stdout
+    table = first.stdout[first.stdout.index("credit_per_day (BRL)") :]
+    assert second.stdout.endswith(table)
+    yield home
+
+
+def test_run_prints_every_day_and_every_check(home: Path) -> None:
+    printed = _keycash(home, "run").stdout
+    assert sum(line.startswith("│ 2022-03-") for line in printed.splitlines()) == 31
+    assert printed.count("✓") == 9
+
+
+def test_explain_leads_from_a_total_to_files_and_superseded_requests(home: Path) -> None:
+    printed = _keycash(home, "explain", "2022-03-05").stdout
+    assert "2022-03-05: " in printed
+    assert "They count" in printed
+    assert "They were superseded" in printed
+    assert "How the total came to be" in printed
+    assert "credit_requests/credit_requests_" in printed
+
+
+def test_explain_of_a_day_without_requests_says_so(home: Path) -> None:
+    done = _keycash(home, "explain", "1999-01-01")
+    assert done.returncode != 0
+    assert "No request is dated 1999-01-01." in done.stderr
+
+
+def test_plan_shows_what_would_change_and_writes_nothing(home: Path, tmp_path: Path) -> None:
+    snapshot = home / "published" / "keycash.duckdb"
+    before = snapshot.read_bytes()
+    assert "Nothing new" in _keycash(home, "plan").stdout
+    sample = (home / "raw_files" / "credit_requests_00.json").read_bytes()
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "credit_requests_00.json").write_bytes(sample.replace(b"2022", b"2021"))
+    (source / "broken.json").write_bytes(b"{")
+    with LocalObjectStoreServer(home / "object_store").running():
+        from keycash_assets.bucket import bucket_of  # noqa: PLC0415
+        from keycash_assets.settings import Settings  # noqa: PLC0415
+        from keycash_assets.sources import fetch_source_files  # noqa: PLC0415
+        from keycash_assets.uploading import upload  # noqa: PLC0415
+
+        settings = Settings.from_environment({"KEYCASH_HOME": str(home)})
+        upload(bucket_of(settings, {}), fetch_source_files(str(source), tmp_path / "x").files)
+        printed = _keycash(home, "plan").stdout
+    assert "quarantine" in printed
+    assert "replace" in printed
+    assert "2021-03-" in printed
+    assert snapshot.read_bytes() == before
+
+
+def test_replay_changes_nothing_that_files_do_not_say(home: Path) -> None:
+    done = _keycash(home, "replay", "credit_requests_01.json")
+    assert done.returncode == 0, done.stderr
+    assert "Replaying 1 objects" in done.stdout
+    assert "Nothing stands in quarantine" in _keycash(home, "replay", "--quarantined").stdout
+
+
+def test_replay_of_an_object_that_is_not_there_says_so(home: Path) -> None:
+    done = _keycash(home, "replay", "nowhere.json")
+    assert done.returncode != 0
+    assert "Not in s3://keycash/credit_requests: nowhere.json" in done.stderr
+
+
+def test_status_says_what_is_published_and_what_is_not_up(home: Path) -> None:
+    printed = _keycash(home, "status").stdout
+    assert "The platform is not up" in printed
+    assert "58,640,025.49 BRL over 31 days" in printed
+
+
+@pytest.mark.parametrize("command", ["run", "up", "status", "plan", "explain", "replay", "store"])
+def test_help_teaches_every_command(tmp_path: Path, command: str) -> None:
+    done = _keycash(tmp_path, command, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 4
+    assert command in _keycash(tmp_path, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"KEYCASH_OBJECTS_URL": "https://bucket"}, "write s3://bucket/prefix"),
+        ({"KEYCASH_SOURCE": "nowhere"}, "KEYCASH_SOURCE"),
+        ({"KEYCASH_WAREHOUSE": "md:"}, "name a database"),
+    ],
+)
+def test_a_wrong_setting_ends_in_a_sentence_and_not_in_a_traceback(
+    tmp_path: Path, variables: dict[str, str], message: str
+) -> None:
+    done = _keycash(tmp_path / "home", "run", **variables)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

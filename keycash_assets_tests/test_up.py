@@ -1,0 +1,228 @@
+"""`keycash up`: files that arrive become published numbers with nobody touching anything."""
+
+import json
+import signal
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from keycash_assets_tests.living_platform import (
+    KEYCASH,
+    STOP_SECONDS,
+    LivingPlatform,
+    bare_environment,
+    processes_of,
+    wait_for,
+)
+from keycash_assets_tests.platform import credit_request, document
+
+SAMPLE_TOTAL = [(31, Decimal("58640025.49"))]
+TOTAL = (
+    "SELECT count(*), sum(credito_solicitado) FROM credit_per_day "
+    "WHERE data_solicitada < DATE '2023-01-01'"
+)
+
+
+class Reader(threading.Thread):
+    """Reads the published snapshot again and again, and remembers whatever was not right."""
+
+    def __init__(self, snapshot: Path) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.reads = 0
+        self.wrong: list[str] = []
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        """Read ten times a second: the day totals must be those of the requests that count."""
+        while not self._stop_asked.wait(0.1):
+            try:
+                with duckdb.connect(self.snapshot, read_only=True) as connection:
+                    ((by_day, by_request),) = connection.execute(
+                        "SELECT (SELECT sum(credito_solicitado) FROM credit_per_day), "
+                        "(SELECT sum(credito_solicitado) FROM credit_requests WHERE is_latest)"
+                    ).fetchall()
+            except duckdb.Error as error:
+                self.wrong.append(str(error))
+            else:
+                if by_day != by_request:
+                    self.wrong.append(f"torn: {by_day} by day, {by_request} by request")
+            self.reads += 1
+
+    def end(self) -> None:
+        """Stop reading."""
+        self._stop_asked.set()
+        self.join()
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]:
+    """A platform that is up, with the sample loaded by its sensor, and a reader throughout."""
+    with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", {}) as platform:
+        platform.wait_until_published(TOTAL, SAMPLE_TOTAL)
+        reader = Reader(platform.snapshot)
+        reader.start()
+        yield platform
+        reader.end()
+        assert reader.reads > 0
+        assert reader.wrong == [], "a reader saw an error or a torn state"
+
+
+def _dagster(platform: LivingPlatform, query: str) -> Any:
+    address = json.loads((platform.home / "addresses.json").read_text())["Dagster"]
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps({"query": query}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)["data"]
+
+
+def test_each_file_of_the_source_is_a_materialized_partition(living: LivingPlatform) -> None:
+    query = (
+        '{assetNodeOrError(assetKey: {path: ["landing_table"]}) {... on AssetNode {'
+        "partitionStats {numPartitions numMaterialized numFailed}}}}"
+    )
+    stats = _dagster(living, query)["assetNodeOrError"]["partitionStats"]
+    assert stats["numMaterialized"] >= 50
+    assert stats["numFailed"] == 0
+
+
+def test_sensor_and_schedule_run_without_being_switched_on(living: LivingPlatform) -> None:
+    query = (
+        "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {"
+        "... on RepositoryLocation {repositories {sensors {name sensorState {status}} "
+        "schedules {name executionTimezone cronSchedule scheduleState {status}}}}}}}}}"
+    )
+    (entry,) = _dagster(living, query)["workspaceOrError"]["locationEntries"]
+    (repository,) = entry["locationOrLoadError"]["repositories"]
+    states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]}
+    assert states["s3_object_sensor"] == "RUNNING"
+    (schedule,) = repository["schedules"]
+    assert schedule == {
+        "name": "daily_full_load",
+        "executionTimezone": "America/Sao_Paulo",
+        "cronSchedule": "0 6 * * *",
+        "scheduleState": {"status": "RUNNING"},
+    }
+
+
+def test_a_file_goes_through_its_life_with_nobody_touching_anything(
+    living: LivingPlatform,
+) -> None:
+    """Put, overwritten, put again, broken, mended: each step is seen by a reader."""
+    day = "SELECT credito_solicitado FROM credit_per_day WHERE data_solicitada = DATE '2031-05-17'"
+    state = (
+        "SELECT status FROM object_ledger WHERE object_key LIKE '%/life.json' "
+        "AND status <> 'replaced'"
+    )
+
+    def put(amount: int, *, broken: bool = False) -> None:
+        content = document(credit_request("life", amount, "05/17/2031 10:00"))
+        living.put("life.json", content[:-5] if broken else content)
+
+    put(100)
+    living.wait_until_published(day, [(Decimal("100.00"),)])
+    put(250)
+    living.wait_until_published(day, [(Decimal("250.00"),)])
+    assert living.published(
+        "SELECT old_credito_solicitado, new_credito_solicitado FROM credit_per_day_changes "
+        "WHERE data_solicitada = DATE '2031-05-17' ORDER BY changed_at"
+    ) == [(None, Decimal("100.00")), (Decimal("100.00"), Decimal("250.00"))]
+    put(250)
+    living.wait_until_published(state, [("unchanged",)])
+    put(250, broken=True)
+    living.put("neighbour.json", document(credit_request("neighbour", 7, "05/18/2031 10:00")))
+    living.wait_until_published(state, [("quarantined",)])
+    living.wait_until_published(
+        "SELECT credito_solicitado FROM credit_per_day WHERE data_solicitada = DATE '2031-05-18'",
+        [(Decimal("7.00"),)],
+    )
+    assert living.published(day) == []
+    put(300)
+    living.wait_until_published(day, [(Decimal("300.00"),)])
+    assert living.published("FROM quarantine") == []
+
+
+def test_the_job_of_the_schedule_rebuilds_everything(living: LivingPlatform) -> None:
+    """A job whose settings are left out would load what is new, and call it a full load."""
+    (location,) = _dagster(
+        living,
+        "{repositoriesOrError {... on RepositoryConnection {nodes {name location {name}}}}}",
+    )["repositoriesOrError"]["nodes"]
+    answer = _dagster(
+        living,
+        "mutation {launchRun(executionParams: {runConfigData: {}, selector: {jobName: "
+        f'"full_load", repositoryName: "{location["name"]}", repositoryLocationName: '
+        f'"{location["location"]["name"]}"}}}}) {{__typename ... on LaunchRunSuccess '
+        "{run {runId}} ... on PythonError {message}}}",
+    )["launchRun"]
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    living.wait_until_published(
+        "SELECT kind, len(differing_objects), len(differing_days) FROM load_history "
+        f"WHERE run_id = '{answer['run']['runId']}'",
+        [("full", 0, 0)],
+    )
+
+
+def test_a_second_platform_on_the_same_home_is_refused(living: LivingPlatform) -> None:
+    """Two of them would fight for the warehouse."""
+    second = subprocess.run(
+        [KEYCASH, "up"],
+        env=bare_environment(living.home),
+        cwd=living.home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode != 0
+    assert "is up already" in second.stderr
+
+
+def test_status_and_plan_work_beside_the_living_platform(living: LivingPlatform) -> None:
+    for command, expected in (("status", "Dagster http://127.0.0.1:"), ("plan", "next tick")):
+        done = subprocess.run(
+            [KEYCASH, command],
+            env=bare_environment(living.home),
+            cwd=living.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_no_process_and_a_restart_finds_everything(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    home = tmp_path / "home"
+    with LivingPlatform.start(home, {}) as platform:
+        platform.wait_until_published(TOTAL, SAMPLE_TOTAL)
+        assert len(processes_of(home)) > 3
+        seconds = platform.stop(number)
+        assert seconds < STOP_SECONDS
+        assert platform.process.returncode == 0
+        wait_for(lambda: processes_of(home) == [], "no process left", 5)
+        published_before = platform.published("SELECT count(*) FROM publications")
+    if number == signal.SIGTERM:
+        with LivingPlatform.start(home, {}) as platform:
+            assert platform.published(TOTAL) == SAMPLE_TOTAL
+            platform.put("later.json", document(credit_request("later", 5, "05/19/2031 10:00")))
+            platform.wait_until_published(
+                "SELECT count(*) FROM object_ledger WHERE status = 'loaded'", [(51,)]
+            )
+            ((before,),) = published_before
+            ((after,),) = platform.published("SELECT count(*) FROM publications")
+            assert after == before + 1, "the restart loaded what was loaded"
