@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 
 import dagster as dg
 
-from keycash_assets.assets.landing_table import objects_partitions
 from keycash_assets.bucket import Bucket
 from keycash_assets.core.objects import (
     LedgerEntry,
@@ -74,11 +73,8 @@ def s3_object_sensor(
                 f"{len(new):,} new objects, which {len(attempts)} runs left as they are (the last "
                 f"is {attempts[0].dagster_run.run_id}); tried again at {next_attempt:%H:%M:%S} UTC."
             )
-    return dg.SensorResult(
-        run_requests=[run_request(new, len(attempts))],
-        dynamic_partitions_requests=partitions_requests(context.instance, new),
-        cursor=cursor,
-    )
+    make_partitions(context.instance, new)
+    return dg.SensorResult(run_requests=[run_request(new, len(attempts))], cursor=cursor)
 
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:
@@ -130,15 +126,15 @@ def run_request(new: Sequence[ObjectVersion], earlier_attempts: int) -> dg.RunRe
     )
 
 
-def partitions_requests(
-    instance: dg.DagsterInstance, new: Sequence[ObjectVersion]
-) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-    """The partitions that a batch needs, one after the other at the end of the window."""
+def make_partitions(instance: dg.DagsterInstance, new: Sequence[ObjectVersion]) -> None:
+    """Make the partitions that a batch needs, one after the other at the end of the window.
+
+    Done here and not by a request in the tick's result: Dagster refuses a result that deletes and
+    adds the same key. If the tick ends in between, the next one does it again.
+    """
     if not can_be_partitions(new):
-        return []
+        return
     arriving = [version.key for version in new]
-    leaving = superseded_partitions(instance.get_dynamic_partitions("objects"), arriving)
-    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-    if leaving:
-        requests.append(objects_partitions.build_delete_request(leaving))
-    return [*requests, objects_partitions.build_add_request(arriving)]
+    for key in superseded_partitions(instance.get_dynamic_partitions("objects"), arriving):
+        instance.delete_dynamic_partition("objects", key)
+    instance.add_dynamic_partitions("objects", arriving)

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import dagster as dg
 import duckdb
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.definitions import build_definitions
@@ -85,31 +86,22 @@ class Platform:
         """An S3 client that shares nothing with the platform's own."""
         return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 
-    def evaluate_sensor(self) -> dg.SensorResult | dg.SkipReason:
-        """One tick, applying the changes of partitions that it asks for, but no run."""
+    def evaluate_sensor(self) -> SensorExecutionData:
+        """One tick, evaluated as Dagster's daemon has it evaluated, but no run."""
         resources = self.definitions.resources or {}
         context = dg.build_sensor_context(
             instance=self.instance,
             definitions=self.definitions,
             resources={name: resources[name] for name in ("object_store", "published")},
         )
-        result = s3_object_sensor(context)
-        assert isinstance(result, dg.SensorResult | dg.SkipReason)
-        if isinstance(result, dg.SensorResult):
-            for request in result.dynamic_partitions_requests or []:
-                if isinstance(request, dg.AddDynamicPartitionsRequest):
-                    self.instance.add_dynamic_partitions("objects", list(request.partition_keys))
-                else:
-                    for key in request.partition_keys:
-                        self.instance.delete_dynamic_partition("objects", key)
-        return result
+        return s3_object_sensor.evaluate_tick(context)
 
     def tick(self) -> dg.ExecuteInProcessResult | None:
         """One tick and the run that it asks for; None where it asks for none."""
-        result = self.evaluate_sensor()
-        if isinstance(result, dg.SkipReason) or not result.run_requests:
+        requests = self.evaluate_sensor().run_requests
+        if not requests:
             return None
-        (request,) = result.run_requests
+        (request,) = requests
         return self.run("ingest_objects", tags=dict(request.tags))
 
     def run(

@@ -1,12 +1,15 @@
 """The `keycash` command, as a person types it, on a machine where nothing is set."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from keycash_assets.bucket import bucket_of
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
+from keycash_assets.settings import Settings
+from keycash_assets.sources import fetch_source_files
+from keycash_assets.uploading import upload
 from keycash_assets_tests.living_platform import KEYCASH, bare_environment
 
 SAMPLE_TOTAL = "Total 58,640,025.49 over 31 days"
@@ -27,8 +30,8 @@ def _keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.Compl
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home after two runs of the sample; both printed the same table, the second loaded nothing."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after two runs of the sample: the same table twice, and nothing loaded twice."""
     home = tmp_path_factory.mktemp("cli") / "home"
     first = _keycash(home, "run")
     assert first.returncode == 0, first.stderr
@@ -39,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert "Loading 0 new objects" in second.stdout
     table = first.stdout[first.stdout.index("credit_per_day (BRL)") :]
     assert second.stdout.endswith(table)
-    yield home
+    return home
 
 
 def test_run_prints_every_day_and_every_check(home: Path) -> None:
@@ -73,11 +76,6 @@ def test_plan_shows_what_would_change_and_writes_nothing(home: Path, tmp_path: P
     (source / "credit_requests_00.json").write_bytes(sample.replace(b"2022", b"2021"))
     (source / "broken.json").write_bytes(b"{")
     with LocalObjectStoreServer(home / "object_store").running():
-        from keycash_assets.bucket import bucket_of  # noqa: PLC0415
-        from keycash_assets.settings import Settings  # noqa: PLC0415
-        from keycash_assets.sources import fetch_source_files  # noqa: PLC0415
-        from keycash_assets.uploading import upload  # noqa: PLC0415
-
         settings = Settings.from_environment({"KEYCASH_HOME": str(home)})
         upload(bucket_of(settings, {}), fetch_source_files(str(source), tmp_path / "x").files)
         printed = _keycash(home, "plan").stdout

@@ -14,7 +14,7 @@ from keycash_assets.commands.console import console
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import KeycashError
-from keycash_assets.sensors import partitions_requests, run_request
+from keycash_assets.sensors import make_partitions, run_request
 from keycash_assets.settings import REPOSITORY, Settings
 
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -74,12 +74,7 @@ class Pipeline:
         """Load new objects as the sensor would, bring the metric up to date, check and publish."""
         if not new:
             return self._run("ingest_objects")
-        for request in partitions_requests(self._instance, new):
-            if isinstance(request, dg.AddDynamicPartitionsRequest):
-                self._instance.add_dynamic_partitions("objects", list(request.partition_keys))
-            else:
-                for key in request.partition_keys:
-                    self._instance.delete_dynamic_partition("objects", key)
+        make_partitions(self._instance, new)
         return self._run("ingest_objects", tags=run_request(new, 0).tags)
 
     def replay(self, keys: list[str]) -> RunOutcome:
