@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,18 +52,22 @@ def publish(
     if database.startswith(MOTHERDUCK_SCHEME):
         return published_at
     connection.execute("CHECKPOINT")
-    published.parent.mkdir(parents=True, exist_ok=True)
     beside = published.with_name(f".{published.name}.{os.getpid()}")
     # Closing any handle of a file gives up the process's lock on it: keep it until the lease ends.
     source = lease.enter_context(Path(database).open("rb"))  # noqa: SIM115  so
     try:
+        published.parent.mkdir(parents=True, exist_ok=True)
+        # What a killed run left: nobody else publishes while we hold the warehouse.
+        for left_over in published.parent.glob(f".{published.name}.*"):
+            left_over.unlink()
         with beside.open("wb") as target:
             shutil.copyfileobj(source, target, _COPY_BYTES)
             target.flush()
             os.fsync(target.fileno())
         beside.replace(published)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise WarehouseError(
             f"The snapshot could not be written to {published}: {error}. Readers still see the "
             "one before; make room or mend the folder, and the next run publishes."

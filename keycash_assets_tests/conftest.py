@@ -8,11 +8,24 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
 from keycash_assets_tests.platform import Platform
+
+hypothesis_settings.register_profile(
+    "short", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile(
+    "long",
+    hypothesis_settings.get_profile("short"),
+    max_examples=2_000,
+    stateful_step_count=40,
+)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 @pytest.fixture(scope="session")
