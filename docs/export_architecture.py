@@ -106,7 +106,7 @@ def _draw_arrow(cell: ElementTree.Element, boxes: dict[str, Box]) -> str:
     line = " ".join(f"{x:g},{y:g}" for x, y in points)
     dash = ' stroke-dasharray="5 4"' if style.get("dashed") == "1" else ""
     longest = max(
-        zip(points, points[1:], strict=False),
+        zip(points[:-1], points[1:], strict=True),
         key=lambda pair: abs(pair[0][0] - pair[1][0]) + abs(pair[0][1] - pair[1][1]),
     )
     label_x = (longest[0][0] + longest[1][0]) / 2

@@ -14,7 +14,7 @@ class MemoryBucket(Bucket):
         self.prefix = "prefix"
         self._scheme = "memory"
         self._memory = MemoryStore()
-        self._store = self._memory  # type: ignore[assignment]  # has the same methods
+        self._store = self._memory
 
     def put(self, key: str, content: bytes) -> None:
         """Put an object."""

@@ -182,7 +182,7 @@ def _moment(value: object) -> datetime | None:
             *parts, fraction, offset = found.groups()
             local = datetime(*(int(part or 0) for part in parts))  # type: ignore[arg-type]  # noqa: DTZ001
             local += timedelta(microseconds=int((fraction or "0").ljust(6, "0")))
-            if offset is None:
+            if not offset:
                 return local
             away = timedelta(0)
             if offset != "Z":
