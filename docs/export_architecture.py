@@ -105,8 +105,9 @@ def _draw_arrow(cell: ElementTree.Element, boxes: dict[str, Box]) -> str:
     points = [(x1, y1), *corners, (x2, y2)]
     line = " ".join(f"{x:g},{y:g}" for x, y in points)
     dash = ' stroke-dasharray="5 4"' if style.get("dashed") == "1" else ""
+    segments = [(points[number], points[number + 1]) for number in range(len(points) - 1)]
     longest = max(
-        zip(points[:-1], points[1:], strict=True),
+        segments,
         key=lambda pair: abs(pair[0][0] - pair[1][0]) + abs(pair[0][1] - pair[1][1]),
     )
     label_x = (longest[0][0] + longest[1][0]) / 2

@@ -12,7 +12,7 @@ class MemoryBucket(Bucket):
         self.url = "memory://bucket/prefix"
         self.name = "bucket"
         self.prefix = "prefix"
-        self._scheme = "memory"
+        self._scheme = "s3"
         self._memory = MemoryStore()
         self._store = self._memory
 

@@ -141,11 +141,11 @@ def request(element: str) -> Request:
     name, age = fields.get("name"), fields.get("idade")
     has_client = type(client) is str and client != ""
     is_single = all(names.count(known) < 2 for known in (*FIELDS, date_field))
-    is_integer = isinstance(age, Number) and re.fullmatch("-?[0-9]+", age) is not None
+    years = int(age) if isinstance(age, Number) and re.fullmatch("-?[0-9]+", age) else None
     return Request(
         client if type(client) is str else None,
         name if type(name) is str else None,
-        int(age) if is_integer and -(2**63) <= int(age) < 2**63 else None,
+        years if years is not None and -(2**63) <= years < 2**63 else None,
         amount,
         moment,
         is_valid=has_client and is_single and amount is not None and moment is not None,
