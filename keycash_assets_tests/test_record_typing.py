@@ -71,7 +71,7 @@ def records(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.lists(records(), min_size=1, max_size=25))
 @example(['{"id": "a", "credito_solicitado": -0, "data_solicitacao": "2022-01-01"}'])
 @example(['{"id": "a", "credito_solicitado": -0.0, "data_solicitacao": "2022-01-01"}'])

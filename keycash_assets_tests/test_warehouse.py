@@ -1,0 +1,135 @@
+"""One writer at a time, released on every path; clear errors where it cannot be had."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from keycash_assets.errors import WarehouseError, WarehouseLockedError
+from keycash_assets.resources import Warehouse
+from keycash_assets.settings import Settings
+from keycash_assets.warehouse import connect_to_write, published_connection, transaction
+from keycash_assets_tests.platform import Platform, credit_request, document
+
+HOLDER = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return str(tmp_path / "warehouse.duckdb")
+
+
+@pytest.fixture
+def holder(database: str) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that holds the warehouse until it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, database],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_writer_waits_for_another_one_and_says_for_whom(
+    database: str, holder: "subprocess.Popen[str]"
+) -> None:
+    told: list[str] = []
+
+    def log(message: str) -> None:
+        told.append(message)
+        if len(told) == 2:
+            holder.communicate("done\n")
+
+    connect_to_write(database, 60, log).close()
+    assert f"process {holder.pid}" in told[0]
+
+
+def test_the_wait_is_bounded_and_names_the_holder(
+    database: str, holder: "subprocess.Popen[str]"
+) -> None:
+    with pytest.raises(WarehouseLockedError, match=f"held by process {holder.pid}"):
+        connect_to_write(database, 0.2)
+
+
+def test_a_file_that_is_no_database_is_an_error_and_not_a_wait(database: str) -> None:
+    Path(database).write_bytes(b"not a database" * 1_000)
+    with pytest.raises(WarehouseError, match="Cannot open the warehouse"):
+        connect_to_write(database)
+
+
+def test_an_exception_releases_the_warehouse(database: str) -> None:
+    """A connection left to the garbage collector keeps the next run waiting."""
+    warehouse = Warehouse(database=database, published="unused")
+    with pytest.raises(ZeroDivisionError), warehouse.get_connection():
+        raise ZeroDivisionError
+    _open_in_another_process(database)
+
+
+def test_a_failed_run_releases_the_warehouse(platform: Platform) -> None:
+    platform.put({"a.json": document(credit_request())})
+    assert platform.tick() is not None
+    platform.damage("DELETE FROM landing_table")
+    assert not platform.run("ingest_objects").success
+    _open_in_another_process(platform.settings.warehouse)
+
+
+def _open_in_another_process(database: str) -> None:
+    program = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", program, database], check=True)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_transaction_that_is_interrupted_leaves_nothing(
+    database: str, error: type[BaseException]
+) -> None:
+    connection = connect_to_write(database)
+    connection.execute("CREATE TABLE t (n INTEGER)")
+    with pytest.raises(error), transaction(connection):
+        connection.execute("INSERT INTO t VALUES (1)")
+        raise error
+    assert connection.execute("FROM t").fetchall() == []
+    connection.close()
+
+
+def test_nothing_is_published_before_the_first_publication(settings: Settings) -> None:
+    with published_connection(settings) as connection:
+        assert connection is None
+
+
+def test_motherduck_without_a_token_says_which_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOTHERDUCK_TOKEN", raising=False)
+    with pytest.raises(WarehouseError, match="MOTHERDUCK_TOKEN is not set"):
+        connect_to_write("md:keycash")
+
+
+def test_motherduck_with_a_name_that_is_none_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTHERDUCK_TOKEN", "secret-token")
+    with pytest.raises(WarehouseError, match="letters, digits and underscores"):
+        connect_to_write("md:a'; DROP TABLE x")
+
+
+def test_motherduck_with_an_unsupported_client_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOTHERDUCK_TOKEN", "secret-token")
+    monkeypatch.setattr(duckdb, "__version__", "2.0.0")
+    with pytest.raises(WarehouseError, match=r"clients up to 1\.5\.6"):
+        connect_to_write("md:keycash")
+
+
+def test_motherduck_out_of_reach_is_an_error_within_seconds_that_keeps_the_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOTHERDUCK_TOKEN", "secret-token")
+    monkeypatch.setattr("keycash_assets.warehouse.MOTHERDUCK_HOST", "motherduck.invalid")
+    with pytest.raises(WarehouseError, match="cannot be reached") as raised:
+        connect_to_write("md:keycash")
+    assert "secret-token" not in str(raised.value)
