@@ -59,8 +59,8 @@ def svg(diagram: str) -> str:
 def _box(cell: ElementTree.Element) -> Box:
     geometry = cell.find("mxGeometry")
     assert geometry is not None  # noqa: S101  draw.io writes one for each box
-    numbers = [float(geometry.get(name, "0")) for name in ("x", "y", "width", "height")]
-    return Box(*numbers, text=cell.get("value", ""), style=_style(cell))
+    x, y, width, height = (float(geometry.get(n, "0")) for n in ("x", "y", "width", "height"))
+    return Box(x, y, width, height, cell.get("value", ""), _style(cell))
 
 
 def _style(cell: ElementTree.Element) -> dict[str, str]:

@@ -92,9 +92,14 @@ def test_a_transaction_that_is_interrupted_leaves_nothing(
 ) -> None:
     connection = connect_to_write(database)
     connection.execute("CREATE TABLE t (n INTEGER)")
-    with pytest.raises(error), transaction(connection):
-        connection.execute("INSERT INTO t VALUES (1)")
-        raise error
+
+    def insert_and_fail() -> None:
+        with transaction(connection):
+            connection.execute("INSERT INTO t VALUES (1)")
+            raise error
+
+    with pytest.raises(error):
+        insert_and_fail()
     assert connection.execute("FROM t").fetchall() == []
     connection.close()
 

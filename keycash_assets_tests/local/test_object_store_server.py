@@ -24,15 +24,20 @@ def _status(url: str) -> int:
         return error.code
 
 
+def _sockets(process: Path, group: int) -> set[str]:
+    try:
+        if os.getpgid(int(process.name)) != group:
+            return set()
+        return {str(handle.readlink()) for handle in (process / "fd").iterdir()}
+    except OSError:
+        return set()  # it ended meanwhile
+
+
 def _listening(group: int) -> set[str]:
     """Addresses at which processes of a group listen, in the kernel's hexadecimal."""
-    sockets = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(process.name)) == group:
-                sockets |= {os.readlink(handle) for handle in (process / "fd").iterdir()}
-        except OSError:
-            continue
+    sockets = {
+        name for process in Path("/proc").glob("[0-9]*") for name in _sockets(process, group)
+    }
     addresses = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
