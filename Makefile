@@ -5,6 +5,8 @@ VENV := .venv
 UV := .uv/bin/uv
 KEYCASH := $(VENV)/bin/keycash
 INSTALLED := $(VENV)/.installed
+SUPERSET_VENV := .venv-superset
+SUPERSET_INSTALLED := $(SUPERSET_VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test check format lock clean
@@ -23,13 +25,20 @@ $(INSTALLED): requirements.txt pyproject.toml | $(UV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
+$(SUPERSET_INSTALLED): superset/requirements.txt | $(UV)
+	@test -x $(SUPERSET_VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(SUPERSET_VENV)
+	@echo "Installing Superset ..."
+	@VIRTUAL_ENV=$(SUPERSET_VENV) $(UV) pip install --quiet --compile-bytecode \
+	  --requirement superset/requirements.txt
+	@touch $@
+
 run: $(INSTALLED) ## Run the whole pipeline once, without a UI
 	@exec $(KEYCASH) run
 
-up: $(INSTALLED) ## Start the living platform; Ctrl-C stops it
+up: $(INSTALLED) $(SUPERSET_INSTALLED) ## Start the living platform; Ctrl-C stops it
 	@exec $(KEYCASH) up
 
-test: $(INSTALLED) ## Run the whole test suite
+test: $(INSTALLED) $(SUPERSET_INSTALLED) ## Run the whole test suite
 	$(VENV)/bin/pytest
 
 check: $(INSTALLED) ## Check formatting, lint, types and import rules
@@ -47,4 +56,4 @@ lock: | $(UV) ## Write requirements.txt anew from pyproject.toml
 	  --no-header --output-file requirements.txt pyproject.toml
 
 clean: ## Remove the virtual environment and the tools; local data in .keycash stays
-	rm -rf $(VENV) .uv build *.egg-info
+	rm -rf $(VENV) $(SUPERSET_VENV) .uv build *.egg-info

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from keycash_assets import sql
 from keycash_assets.errors import WarehouseError
-from keycash_assets.settings import MOTHERDUCK_SCHEME
+from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
+from keycash_assets.warehouse import connect_to_write, create_tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -73,3 +74,15 @@ def publish(
             "one before; make room or mend the folder, and the next run publishes."
         ) from error
     return published_at
+
+
+def publish_empty_snapshot(settings: Settings) -> None:
+    """Give readers empty tables until something is published, so that a chart shows no error."""
+    if settings.uses_motherduck or settings.published.exists():
+        return
+    beside = settings.published.with_name(f".{settings.published.name}.empty")
+    beside.unlink(missing_ok=True)
+    connection = connect_to_write(str(beside))
+    create_tables(connection)
+    connection.close()
+    beside.replace(settings.published)

@@ -9,6 +9,7 @@ from keycash_assets.errors import KeycashError
 from keycash_assets.loading import current_ledger
 from keycash_assets.local.addresses import read_addresses
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
+from keycash_assets.local.superset_server import sign_ins
 from keycash_assets.settings import Settings, object_store_environment
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
@@ -22,11 +23,15 @@ def status(settings: Settings) -> None:
     """
     _print_settings(settings)
     with published_connection(settings) as connection:
-        if connection is None:
+        state = (
+            None
+            if connection is None
+            else connection.execute(statement("reports/state")).fetchall()[0]
+        )
+        if connection is None or state is None or state[0] is None:
             console.print("Nothing has been published yet: `make run` or `make up` does it.")
             ledger = {}
         else:
-            state = connection.execute(statement("reports/state")).fetchall()[0]
             by_status = connection.execute(statement("reports/ledger_by_status")).fetchall()
             ledger = current_ledger(connection)
             at, run_id, records, problem_records, quarantined, days, total, requests = state
@@ -53,6 +58,9 @@ def _print_settings(settings: Settings) -> None:
     addresses = read_addresses(settings)
     for name, address in addresses.items():
         console.print(f"[bold]{name}[/] {address}")
+        if name == "Superset":
+            for user, password in sign_ins(settings).items():
+                console.print(f"  sign in as {user} with {password}")
     if not addresses:
         console.print("The platform is not up (`make up` starts it).")
     try:

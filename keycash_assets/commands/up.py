@@ -14,6 +14,8 @@ from keycash_assets.local.dagster_servers import DagsterServers
 from keycash_assets.local.locks import held_lock
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.local.processes import Stopped, Supervisor
+from keycash_assets.local.superset_server import SupersetServer, sign_ins
+from keycash_assets.publishing import publish_empty_snapshot
 from keycash_assets.settings import Settings, object_store_environment
 
 
@@ -40,21 +42,34 @@ def up(settings: Settings) -> None:
                 store = LocalObjectStoreServer(settings.object_store_home)
                 servers.enter_context(store.start(supervisor))
         prepare_dagster_home(settings)
+        publish_empty_snapshot(settings)
         dagster = DagsterServers(settings, supervisor)
+        superset = SupersetServer(settings, supervisor)
         with dagster_instance(settings) as instance:
             upload_source_files(settings, Pipeline(settings, instance))
         with console.status("Waiting until Dagster is healthy"):
             dagster.wait_until_healthy()
+        with console.status("Waiting until Superset is healthy (longer at its first start)"):
+            superset.wait_until_healthy()
         addresses["Dagster"] = dagster.url
+        addresses["Superset"] = superset.url
         _print_bucket(settings)
         write_addresses(settings, addresses)
         console.print(
             f"[bold]Dagster[/] {dagster.url}  (no sign-in: it listens on this machine only)"
         )
+        print_superset(settings, superset.url)
         console.print("The platform is up: the sensor loads what is put into the bucket.")
         console.print("Ctrl-C stops all of it; started again, everything is still there.")
         supervisor.watch()
     console.print("Stopped.")
+
+
+def print_superset(settings: Settings, url: str) -> None:
+    """Print the address of Superset, and who may sign in."""
+    console.print(f"[bold]Superset[/] {url}")
+    for user, password in sign_ins(settings).items():
+        console.print(f"  sign in as {user} with {password}")
 
 
 def run_object_store(settings: Settings) -> None:

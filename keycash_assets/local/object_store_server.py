@@ -15,6 +15,7 @@ from pathlib import Path
 
 from keycash_assets.errors import ServerError
 from keycash_assets.local.locks import held_lock, is_held
+from keycash_assets.local.private_files import write_private
 from keycash_assets.local.processes import (
     ManagedProcess,
     Supervisor,
@@ -88,7 +89,7 @@ class LocalObjectStoreServer:
             }
             _create_bucket(connection)
             lines = "".join(f"{name}={value}\n" for name, value in connection.items())
-            _write_private(self.home / "connection.env", lines)
+            write_private(self.home / "connection.env", lines)
             yield process
 
     def is_running(self) -> bool:
@@ -102,12 +103,12 @@ class LocalObjectStoreServer:
                 "AWS_ACCESS_KEY_ID": f"KEYCASH{secrets.token_hex(7).upper()}",
                 "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
             }
-            _write_private(path, json.dumps(generated))
+            write_private(path, json.dumps(generated))
         keys: dict[str, str] = json.loads(path.read_text())
         security = self.home / "config" / "security.toml"
         if not security.exists():
             # Without these the filer's port gives the bucket's data to anyone.
-            _write_private(
+            write_private(
                 security,
                 "".join(f'[{name}]\nkey = "{secrets.token_urlsafe(30)}"\n' for name in _SIGNING),
             )
@@ -182,16 +183,6 @@ def _admin_ports() -> tuple[int, int]:
 
 def _bare_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    beside.replace(path)
 
 
 def _create_bucket(connection: Mapping[str, str]) -> None:

@@ -1,0 +1,90 @@
+"""Apache Superset, in a virtual environment of its own, on the published snapshot."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from keycash_assets.errors import ServerError
+from keycash_assets.local.private_files import write_private
+from keycash_assets.local.processes import (
+    ManagedProcess,
+    Supervisor,
+    answers,
+    preferred_port,
+    wait_until,
+)
+from keycash_assets.settings import REPOSITORY, Settings
+
+START_SECONDS = 180.0
+USUAL_PORT = 8088
+USERS = ("admin", "analyst", "viewer")
+
+
+class SupersetServer:
+    """One gunicorn process on 127.0.0.1; its state lives in ``KEYCASH_HOME/superset``.
+
+    Args:
+        settings: The settings.
+        supervisor: Stops it.
+
+    Raises:
+        ServerError: Superset is not installed.
+    """
+
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+        program = REPOSITORY / ".venv-superset" / "bin" / "gunicorn"
+        if not program.exists():
+            raise ServerError(f"Superset is not installed ({program} is missing): run `make up`.")
+        home = settings.home / "superset"
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _secrets_path(settings).exists():
+            generated = {
+                "secret_key": secrets.token_urlsafe(42),
+                "passwords": {user: secrets.token_urlsafe(12) for user in USERS},
+            }
+            write_private(_secrets_path(settings), json.dumps(generated, indent=2))
+        port = preferred_port(USUAL_PORT)
+        self.url = f"http://127.0.0.1:{port}"
+        folder = REPOSITORY / "superset"
+        environment = {
+            **os.environ,
+            "KEYCASH_HOME": str(settings.home),
+            "KEYCASH_WAREHOUSE": settings.warehouse,
+            "KEYCASH_PUBLISHED": str(settings.published),
+            "SUPERSET_CONFIG_PATH": str(folder / "superset_config.py"),
+            "PYTHONWARNINGS": "ignore",
+        }
+        self._process: ManagedProcess = supervisor.start(
+            "Superset",
+            [
+                str(program),
+                *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread"),
+                *("--threads", "8", "--timeout", "180", "--graceful-timeout", "3"),
+                # Beside this folder and not above it: there it would hide the package superset.
+                *("--chdir", str(folder), "wsgi:application"),
+            ],
+            environment,
+            home / "superset.log",
+        )
+
+    def wait_until_healthy(self) -> None:
+        """Wait until the sign-in page answers.
+
+        Raises:
+            ServerError: It ended, or was not ready in time.
+        """
+        wait_until(lambda: answers(f"{self.url}/login/"), [self._process], START_SECONDS)
+
+
+def sign_ins(settings: Settings) -> dict[str, str]:
+    """Password by user; none before the first start."""
+    path = _secrets_path(settings)
+    if not path.exists():
+        return {}
+    passwords: dict[str, str] = json.loads(path.read_text())["passwords"]
+    return passwords
+
+
+def _secrets_path(settings: Settings) -> Path:
+    return settings.home / "superset" / "secrets.json"
