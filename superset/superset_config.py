@@ -38,6 +38,18 @@ TALISMAN_CONFIG["session_cookie_secure"] = IS_BEHIND_TLS
 # Numbers as Brazilians write them; "$" in a format is the currency.
 D3_FORMAT = {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["R$ ", ""]}
 APP_NAME = "Key Cash"
+EXTRA_CATEGORICAL_COLOR_SCHEMES = [
+    {
+        "id": "keycash",
+        "description": "Key Cash",
+        "label": "Key Cash",
+        "isDefault": True,
+        "colors": [
+            *("#1f5f8b", "#e0a030", "#2a7f62", "#c8452f", "#7a5aa6"),
+            *("#5aa2c9", "#8fb8a8", "#b5893b", "#8a8a8a", "#d98b7c"),
+        ],
+    }
+]
 PUBLIC_ROLE_LIKE = None
 SQLLAB_CTAS_NO_LIMIT = False
 FEATURE_FLAGS = {"ALERT_REPORTS": False}
