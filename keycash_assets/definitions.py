@@ -8,6 +8,7 @@ import os
 import dagster as dg
 
 from keycash_assets.assets.credit_per_day import credit_metric
+from keycash_assets.assets.dashboards import dashboards
 from keycash_assets.assets.landing_table import landing_table, load_accounts
 from keycash_assets.assets.published_snapshot import published_snapshot
 from keycash_assets.assets.raw_files import raw_files
@@ -38,6 +39,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             load_accounts,
             credit_metric,
             published_snapshot,
+            *dashboards(settings.superset_url),
         ],
         asset_checks=[landing_checks, metric_checks],
         jobs=[upload_source_files, ingest_objects, full_load],

@@ -29,6 +29,7 @@ class Settings:
             None means the local object store, which the platform then starts itself.
         warehouse: ``KEYCASH_WAREHOUSE``, the path of a DuckDB file, or ``md:database``.
         published: ``KEYCASH_PUBLISHED``, the read-only snapshot that readers open.
+        superset_url: ``KEYCASH_SUPERSET_URL``, where people reach Superset; set by ``keycash up``.
     """
 
     home: Path
@@ -37,6 +38,7 @@ class Settings:
     objects_url: str | None
     warehouse: str
     published: Path
+    superset_url: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -66,6 +68,7 @@ class Settings:
             objects_url=objects_url,
             warehouse=warehouse,
             published=Path(published).expanduser().absolute(),
+            superset_url=environment.get("KEYCASH_SUPERSET_URL") or "http://127.0.0.1:8088",
         )
 
     @property

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from keycash_assets.bucket import Bucket
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
+from keycash_assets_tests.living_platform import LivingPlatform, Reader
 from keycash_assets_tests.platform import Platform
 
 hypothesis_settings.register_profile(
@@ -106,3 +107,16 @@ def challenge_folder() -> Path:
     if not folder:
         pytest.skip("KEYCASH_CHALLENGE_DIR does not name the folder of the real challenge files")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]:
+    """A platform that is up, with the sample loaded by its sensor, and a reader throughout."""
+    with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", {}) as platform:
+        platform.wait_until_published("SELECT count(*) FROM object_ledger", [(50,)])
+        reader = Reader(platform.snapshot)
+        reader.start()
+        yield platform
+        reader.end()
+        assert reader.reads > 0
+        assert reader.wrong == [], "a reader saw an error or a torn state"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -156,3 +157,35 @@ class LivingPlatform:
             wait_for(is_there, "published")
         except TimeoutError as error:
             raise TimeoutError(f"{query}: {seen} instead of {expected}") from error
+
+
+class Reader(threading.Thread):
+    """Reads the published snapshot again and again, and remembers whatever was not right."""
+
+    def __init__(self, snapshot: Path) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.reads = 0
+        self.wrong: list[str] = []
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        """Read ten times a second: the day totals must be those of the requests that count."""
+        while not self._stop_asked.wait(0.1):
+            try:
+                with duckdb.connect(self.snapshot, read_only=True) as connection:
+                    ((by_day, by_request),) = connection.execute(
+                        "SELECT (SELECT sum(credito_solicitado) FROM credit_per_day), "
+                        "(SELECT sum(credito_solicitado) FROM credit_requests WHERE is_latest)"
+                    ).fetchall()
+            except duckdb.Error as error:
+                self.wrong.append(str(error))
+            else:
+                if by_day != by_request:
+                    self.wrong.append(f"torn: {by_day} by day, {by_request} by request")
+            self.reads += 1
+
+    def end(self) -> None:
+        """Stop reading."""
+        self._stop_asked.set()
+        self.join()

@@ -26,8 +26,13 @@ GRAPH = {
         "credit_per_day",
         "credit_per_day_changes",
     },
+    "dashboard_credit_per_day": {"published_snapshot"},
+    "dashboard_behind_the_number": {"published_snapshot"},
+    "dashboard_pipeline_health": {"published_snapshot"},
 }
-TABLES = set(GRAPH) - {"raw_files", "s3_objects", "published_snapshot"}
+TABLES = {name for name, parents in GRAPH.items() if "landing_table" in parents | {name}} - {
+    "published_snapshot"
+}
 
 
 @pytest.fixture

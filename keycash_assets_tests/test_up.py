@@ -3,14 +3,11 @@
 import json
 import signal
 import subprocess
-import threading
 import urllib.request
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from keycash_assets_tests.living_platform import (
@@ -28,51 +25,6 @@ TOTAL = (
     "SELECT count(*), sum(credito_solicitado) FROM credit_per_day "
     "WHERE data_solicitada < DATE '2023-01-01'"
 )
-
-
-class Reader(threading.Thread):
-    """Reads the published snapshot again and again, and remembers whatever was not right."""
-
-    def __init__(self, snapshot: Path) -> None:
-        super().__init__()
-        self.snapshot = snapshot
-        self.reads = 0
-        self.wrong: list[str] = []
-        self._stop_asked = threading.Event()
-
-    def run(self) -> None:
-        """Read ten times a second: the day totals must be those of the requests that count."""
-        while not self._stop_asked.wait(0.1):
-            try:
-                with duckdb.connect(self.snapshot, read_only=True) as connection:
-                    ((by_day, by_request),) = connection.execute(
-                        "SELECT (SELECT sum(credito_solicitado) FROM credit_per_day), "
-                        "(SELECT sum(credito_solicitado) FROM credit_requests WHERE is_latest)"
-                    ).fetchall()
-            except duckdb.Error as error:
-                self.wrong.append(str(error))
-            else:
-                if by_day != by_request:
-                    self.wrong.append(f"torn: {by_day} by day, {by_request} by request")
-            self.reads += 1
-
-    def end(self) -> None:
-        """Stop reading."""
-        self._stop_asked.set()
-        self.join()
-
-
-@pytest.fixture(scope="module")
-def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]:
-    """A platform that is up, with the sample loaded by its sensor, and a reader throughout."""
-    with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", {}) as platform:
-        platform.wait_until_published(TOTAL, SAMPLE_TOTAL)
-        reader = Reader(platform.snapshot)
-        reader.start()
-        yield platform
-        reader.end()
-        assert reader.reads > 0
-        assert reader.wrong == [], "a reader saw an error or a torn state"
 
 
 def _dagster(platform: LivingPlatform, query: str) -> Any:

@@ -43,8 +43,8 @@ def up(settings: Settings) -> None:
                 servers.enter_context(store.start(supervisor))
         prepare_dagster_home(settings)
         publish_empty_snapshot(settings)
-        dagster = DagsterServers(settings, supervisor)
         superset = SupersetServer(settings, supervisor)
+        dagster = DagsterServers(settings, supervisor, superset.url)
         with dagster_instance(settings) as instance:
             upload_source_files(settings, Pipeline(settings, instance))
         with console.status("Waiting until Dagster is healthy"):
@@ -58,14 +58,14 @@ def up(settings: Settings) -> None:
         console.print(
             f"[bold]Dagster[/] {dagster.url}  (no sign-in: it listens on this machine only)"
         )
-        print_superset(settings, superset.url)
+        _print_superset(settings, superset.url)
         console.print("The platform is up: the sensor loads what is put into the bucket.")
         console.print("Ctrl-C stops all of it; started again, everything is still there.")
         supervisor.watch()
     console.print("Stopped.")
 
 
-def print_superset(settings: Settings, url: str) -> None:
+def _print_superset(settings: Settings, url: str) -> None:
     """Print the address of Superset, and who may sign in."""
     console.print(f"[bold]Superset[/] {url}")
     for user, password in sign_ins(settings).items():

@@ -42,16 +42,21 @@ class DagsterServers:
     Args:
         settings: The settings.
         supervisor: Stops them.
+        superset_url: Where the dashboards are.
     """
 
-    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor, superset_url: str) -> None:
         home = settings.dagster_home
         code_port = free_ports(1)[0]
         port = preferred_port(USUAL_PORT)
         self.url = f"http://127.0.0.1:{port}"
         workspace = home / "workspace.yaml"
         workspace.write_text(_workspace(code_port))
-        environment = {**os.environ, "DAGSTER_HOME": str(home)}
+        environment = {
+            "KEYCASH_SUPERSET_URL": superset_url,
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+        }
         programs = Path(sys.executable).parent
         listening = ["--host", "127.0.0.1", "--port"]
         commands: Mapping[str, list[str]] = {
