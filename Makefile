@@ -9,7 +9,7 @@ SUPERSET_VENV := .venv-superset
 SUPERSET_INSTALLED := $(SUPERSET_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test check format lock clean
+.PHONY: help run up test crash check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ up: $(INSTALLED) $(SUPERSET_INSTALLED) ## Start the living platform; Ctrl-C stop
 
 test: $(INSTALLED) $(SUPERSET_INSTALLED) ## Run the whole test suite
 	$(VENV)/bin/pytest
+
+crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with the model
+	KEYCASH_KILLS=200 $(VENV)/bin/pytest keycash_assets_tests/test_crashes.py
 
 check: $(INSTALLED) ## Check formatting, lint, types and import rules
 	$(VENV)/bin/ruff format --check .
