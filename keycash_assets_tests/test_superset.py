@@ -140,6 +140,20 @@ def test_a_day_leads_to_the_requests_behind_it(sign_in: SignIn, living: LivingPl
         expect(shown).to_contain_text(_brl(day), timeout=SHOWN_MS)
 
 
+def test_a_click_on_a_client_filters_the_other_charts(
+    sign_in: SignIn, living: LivingPlatform
+) -> None:
+    ((client, amount),) = living.published(
+        "SELECT id, credito_solicitado FROM credit_requests WHERE is_latest "
+        "ORDER BY data_solicitacao DESC LIMIT 1"
+    )
+    with _dashboard(sign_in("analyst"), "por-tras-do-numero") as page:
+        requests = _chart(page, "Pedidos que contam")
+        requests.get_by_text(client, exact=True).first.click()
+        shown = _chart(page, "Total dos pedidos mostrados")
+        expect(shown).to_contain_text(_brl(amount), timeout=SHOWN_MS)
+
+
 def _csrf(page: Page) -> dict[str, str]:
     answer = page.request.get("/api/v1/security/csrf_token/")
     token = answer.json()["result"] if answer.ok else ""
