@@ -5,6 +5,7 @@ import os
 import stat
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,13 @@ def _status(url: str) -> int:
 
 
 def _sockets(process: Path, group: int) -> set[str]:
-    try:
-        if os.getpgid(int(process.name)) != group:
-            return set()
-        return {str(handle.readlink()) for handle in (process / "fd").iterdir()}
-    except OSError:
-        return set()  # it ended meanwhile
+    sockets = set()
+    with suppress(OSError):  # the process ended meanwhile
+        if os.getpgid(int(process.name)) == group:
+            for handle in (process / "fd").iterdir():
+                with suppress(OSError):  # the process closed this one meanwhile, but has others
+                    sockets.add(str(handle.readlink()))
+    return sockets
 
 
 def _listening(group: int) -> set[str]:
