@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,16 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
 from keycash_assets.settings import Settings, object_store_environment
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from obstore import GetResult, ObjectMeta
     from obstore.store import ObjectStore as Store
     from obstore.store import S3Config
 
 REQUESTS_IN_FLIGHT = 64
-PAGE_OBJECTS = 1_000
+PAGE_OBJECTS = 10_000
+_CHUNK_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,12 @@ class FetchedObject:
 
     Attributes:
         version: What was asked for.
-        data: The bytes; None if the version is no longer there.
+        data: The bytes, in memory or mapped; None if the version is no longer there.
         sha256: Digest of the bytes in hexadecimal; empty without them.
     """
 
     version: ObjectVersion
-    data: bytes | None
+    data: Content | None
     sha256: str
 
 
@@ -56,11 +61,15 @@ class Bucket:
         """The key of a file of this name under the prefix."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
-    def pages(self, after: str | None = None) -> Iterator[list[ObjectVersion]]:
+    def pages(self, after: str | None = None) -> "Iterator[pa.Table]":
         """List the objects, a page at a time, in the bucket's own order.
 
         Args:
             after: Key of the last object of an earlier, unfinished listing.
+
+        Yields:
+            Tables of ``object_key``, ``object_etag`` (without quotes), ``size_bytes`` and
+            ``last_modified``.
 
         Raises:
             ObjectStoreError: The listing failed; what came before it is not the whole bucket.
@@ -70,14 +79,16 @@ class Bucket:
 
         try:
             stream = obstore.list(
-                self._store, self.prefix or None, offset=after, chunk_size=PAGE_OBJECTS
+                self._store,
+                self.prefix or None,
+                offset=after,
+                chunk_size=PAGE_OBJECTS,
+                return_arrow=True,
             )
             is_empty = True
             for page in stream:
                 is_empty = False
-                versions = [self._version(dict(meta)) for meta in page]
-                markers = self._folder_markers([v for v in versions if v.size_bytes == 0])
-                yield [version for version in versions if version.key not in markers]
+                yield self._without_folder_markers(_listing(page))
             if is_empty:
                 self._raise_if_missing()
         except (BaseError, OSError) as error:
@@ -89,27 +100,49 @@ class Bucket:
         Raises:
             ObjectStoreError: The listing failed.
         """
-        return [version for page in self.pages() for version in page]
+        columns = ("last_modified", "object_key", "object_etag", "size_bytes")
+        return [
+            ObjectVersion(*row)
+            for page in self.pages()
+            for row in zip(*(page[name].to_pylist() for name in columns), strict=True)
+        ]
 
-    def current_versions(self, keys: Sequence[str]) -> list[ObjectVersion]:
+    def current_versions(self, keys: Sequence[str]) -> "pa.Table":
         """The versions that these keys have now; a key that is no longer there is left out.
+
+        Returns:
+            A table like those of ``pages``.
 
         Raises:
             ObjectStoreError: The bucket could not be asked.
         """
         import obstore  # noqa: PLC0415  shortens start-up
+        import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
-        async def head(key: str) -> ObjectVersion | None:
+        async def head(key: str) -> "ObjectMeta | None":
             try:
-                return self._version(dict(await obstore.head_async(self._store, key)))
+                return await obstore.head_async(self._store, key)
             except FileNotFoundError:
                 return None
 
-        found = self._concurrently(head, keys, "read")
-        return [version for version in found if version is not None]
+        found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
+        return pa.table(
+            {
+                "object_key": pa.array([meta["path"] for meta in found], pa.string()),
+                "object_etag": pa.array(
+                    [(meta["e_tag"] or "").strip('"') for meta in found], pa.string()
+                ),
+                "size_bytes": pa.array([meta["size"] for meta in found], pa.int64()),
+                "last_modified": pa.array(
+                    [meta["last_modified"] for meta in found], pa.timestamp("us", "UTC")
+                ),
+            }
+        )
 
     def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
         """Read objects concurrently, each only if it still is the version asked for.
+
+        What is larger than ``MAX_MEMORY_BYTES`` goes to a temporary file.
 
         Raises:
             ObjectStoreError: The bucket could not be read, or gave fewer bytes than it lists.
@@ -124,7 +157,7 @@ class Bucket:
                     version.key,
                     options={"if_match": self._entity_tag(version.etag)},
                 )
-                data = bytes(await result.bytes_async())
+                data, sha256 = await _received(result, version.size_bytes)
             except (FileNotFoundError, PreconditionError):
                 return FetchedObject(version, None, "")
             if len(data) != version.size_bytes:
@@ -133,7 +166,7 @@ class Bucket:
                     f"for version {version.etag}. Nothing of it was loaded; the next run tries "
                     "again."
                 )
-            return FetchedObject(version, data, hashlib.sha256(data).hexdigest())
+            return FetchedObject(version, data, sha256)
 
         return self._concurrently(get, versions, "read")
 
@@ -192,20 +225,16 @@ class Bucket:
             if "NoSuchBucket" in str(error):
                 raise FileNotFoundError(f"there is no bucket {self.name!r}") from error
 
-    def _folder_markers(self, empty: Sequence[ObjectVersion]) -> set[str]:
+    def _without_folder_markers(self, page: "pa.Table") -> "pa.Table":
         """Keys that end in ``/`` are listed without it: nothing stands under the shorter key."""
-        if not empty:
-            return set()
-        objects = {version.key for version in self.current_versions([v.key for v in empty])}
-        return {version.key for version in empty} - objects
+        import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
 
-    def _version(self, meta: Mapping[str, Any]) -> ObjectVersion:
-        return ObjectVersion(
-            last_modified=meta["last_modified"],
-            key=meta["path"],
-            etag=(meta["e_tag"] or "").strip('"'),
-            size_bytes=meta["size"],
-        )
+        empty = page.filter(pc.equal(page["size_bytes"], 0))["object_key"].to_pylist()
+        if not empty:
+            return page
+        objects = set(self.current_versions(empty)["object_key"].to_pylist())
+        markers = [key for key in empty if key not in objects]
+        return page.filter(pc.invert(pc.is_in(page["object_key"], value_set=_strings(markers))))
 
     def _entity_tag(self, etag: str) -> str:
         return f'"{etag}"' if self._scheme == "s3" else etag
@@ -217,6 +246,41 @@ class Bucket:
             "permissions are right and that the object store is up; `keycash status` says what is "
             "in use."
         )
+
+
+def _listing(page: object) -> "pa.Table":
+    """A page as obstore gives it, with the columns of the ledger."""
+    import pyarrow as pa  # noqa: PLC0415  shortens start-up
+    import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
+
+    batch = pa.record_batch(page)
+    return pa.table(
+        {
+            "object_key": batch["path"],
+            "object_etag": pc.utf8_trim(pc.fill_null(batch["e_tag"], ""), '"'),
+            "size_bytes": batch["size"].cast(pa.int64()),
+            "last_modified": batch["last_modified"],
+        }
+    )
+
+
+def _strings(values: Sequence[str]) -> "pa.Array":
+    import pyarrow as pa  # noqa: PLC0415  shortens start-up
+
+    return pa.array(values, pa.string())
+
+
+async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str]:
+    """The bytes of an answer and their digest in hexadecimal."""
+    if size_bytes <= MAX_MEMORY_BYTES:
+        data = bytes(await result.bytes_async())
+        return data, hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    with tempfile.TemporaryFile(prefix="keycash-") as file:
+        async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+        return mapped(file), digest.hexdigest()
 
 
 def _store(scheme: str, bucket: str, environment: Mapping[str, str]) -> "Store":

@@ -16,9 +16,8 @@ from dagster._core.storage.tags import (
 )
 
 from keycash_assets.assets.landing_table import WAREHOUSE_POOL, objects_partitions
+from keycash_assets.backlog import find_backlog, find_new
 from keycash_assets.bucket import Bucket
-from keycash_assets.core.objects import new_versions
-from keycash_assets.loading import current_ledger
 from keycash_assets.presentation import markdown_table
 from keycash_assets.resources import ObjectStore, Warehouse
 from keycash_assets.sql import statement
@@ -159,12 +158,16 @@ def unaccounted_objects(
     After a load of some partitions those objects are looked up, otherwise the bucket is listed.
     What arrived later is not missing: the next tick of the sensor loads it.
     """
-    listed = bucket.current_versions(partition_keys) if partition_keys else bucket.all_versions()
+    new = (
+        find_new(connection, bucket, partition_keys)
+        if partition_keys
+        else find_backlog(connection, bucket).new
+    )
     of_run = {"run_id": run_id if partition_keys else None}
     (began,) = connection.execute(statement("reports/last_load"), of_run).fetchall()[0]
     return [
         (version.key, None, 0, None, 0, 0)
-        for version in new_versions(listed, current_ledger(connection))
+        for version in new
         if began is not None and version.last_modified < began
     ]
 

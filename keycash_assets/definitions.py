@@ -17,7 +17,7 @@ from keycash_assets.checks import landing_checks, metric_checks
 from keycash_assets.jobs import daily_full_load, full_load, ingest_objects, upload_source_files
 from keycash_assets.resources import ObjectStore, Published, SourceFolder, Warehouse
 from keycash_assets.sensors import s3_object_sensor
-from keycash_assets.settings import Settings
+from keycash_assets.settings import RETRACT_DELETED, Settings
 
 
 @dg.definitions
@@ -50,7 +50,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 source=settings.source, destination=str(settings.home / "raw_files")
             ),
             "object_store": ObjectStore(home=str(settings.home), objects_url=settings.objects_url),
-            "warehouse": Warehouse(database=settings.warehouse, published=str(settings.published)),
+            "warehouse": Warehouse(
+                database=settings.warehouse,
+                published=str(settings.published),
+                retract_deleted=settings.deleted_objects == RETRACT_DELETED,
+            ),
             "published": Published(warehouse=settings.warehouse, published=str(settings.published)),
         },
         executor=dg.in_process_executor,

@@ -81,6 +81,7 @@ def load_metadata(summary: LoadSummary) -> Mapping[str, Any]:
         "objects unchanged": summary.objects_unchanged,
         "objects quarantined": summary.objects_quarantined,
         "objects deferred": summary.objects_deferred,
+        "objects deleted": summary.objects_deleted,
         "records loaded": summary.records,
         "bytes read": summary.size_bytes,
         "seconds": round(summary.seconds, 3),

@@ -1,8 +1,12 @@
-"""A progress bar on a terminal, and nothing elsewhere."""
+"""Long work: its progress on a terminal, and steps of it that go on beside each other."""
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -26,3 +30,16 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=total)
         yield lambda done: progress.advance(task, done)
+
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Hand out items while the next one is made in a thread.
+
+    An exception in the making is raised here, in its place.
+    """
+    end = object()
+    with ThreadPoolExecutor(1) as executor:
+        upcoming = executor.submit(next, items, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = executor.submit(next, items, end)
+            yield item  # type: ignore[misc]  # it is not the end

@@ -12,8 +12,6 @@ from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from keycash_assets.bucket import Bucket, bucket_of
-from keycash_assets.core.objects import LedgerEntry
-from keycash_assets.loading import current_ledger
 from keycash_assets.publishing import publish
 from keycash_assets.settings import Settings
 from keycash_assets.sources import SourceFiles, fetch_source_files
@@ -81,10 +79,12 @@ class Warehouse(DuckDBResource):
     Attributes:
         database: ``KEYCASH_WAREHOUSE``: path of a DuckDB file, or ``md:database``.
         published: ``KEYCASH_PUBLISHED``: the snapshot that readers open.
+        retract_deleted: Whether the rows of objects that are deleted from the bucket leave.
         wait_seconds: How long to wait for another writer.
     """
 
     published: str
+    retract_deleted: bool = False
     wait_seconds: float = LOCK_WAIT_SECONDS
 
     _run: ExitStack | None = PrivateAttr(default=None)
@@ -145,8 +145,9 @@ class Published(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no va
     warehouse: str
     published: str
 
-    def ledger(self) -> dict[str, LedgerEntry]:
-        """The ledger's current entries as last published; none before the first publication.
+    @contextmanager
+    def get_connection(self) -> "Iterator[Connection]":
+        """Open what was published last, read-only; empty tables before the first publication.
 
         Raises:
             WarehouseError: There is a snapshot, but it cannot be read.
@@ -155,4 +156,4 @@ class Published(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no va
             {"KEYCASH_WAREHOUSE": self.warehouse, "KEYCASH_PUBLISHED": self.published}
         )
         with published_connection(settings) as connection:
-            return {} if connection is None else current_ledger(connection)
+            yield connection

@@ -1,19 +1,14 @@
 """The sensor: what is new in the bucket becomes a run. It fetches, asks ``core`` and reports."""
 
 import json
-import time
-from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import dagster as dg
 
-from keycash_assets.bucket import Bucket
+from keycash_assets.backlog import Backlog, find_backlog
 from keycash_assets.core.objects import (
-    LedgerEntry,
-    ObjectVersion,
     batch_digest,
     can_be_partitions,
-    new_versions,
     retry_at,
     superseded_partitions,
 )
@@ -46,35 +41,42 @@ def s3_object_sensor(
     """Loads objects as they arrive in the bucket.
 
     New is what the bucket lists and the ledger has not seen, version by version. All that a tick
-    finds loads in one run: up to 100 objects as a partition each, more of them in bulk.
+    finds loads in one run: up to 100 objects as a partition each, more of them in bulk. Objects
+    that are no longer in the bucket are noted by a bulk run as well.
     """
     unfinished = unfinished_run(context.instance)
     if unfinished is not None:
         return dg.SkipReason(f"Run {unfinished} is loading; what it leaves is seen after it.")
+    after = json.loads(context.cursor)["resume_after"] if context.cursor else None
     try:
-        ledger = published.ledger()
-        new, seen, resume_after = list_new(object_store.bucket(), ledger, context.cursor)
+        with published.get_connection() as connection:
+            backlog = find_backlog(
+                connection, object_store.bucket(), after=after, seconds=LISTING_SECONDS
+            )
     except KeycashError as error:
         return dg.SkipReason(f"Not known whether anything is new: {error}")
+    resume_after = backlog.resume_after
     cursor = json.dumps({"resume_after": resume_after}) if resume_after else ""
-    if not new:
+    if not backlog.new and not backlog.vanished:
         so_far = f" so far; the listing goes on after {resume_after}" if resume_after else ""
         return dg.SensorResult(
-            skip_reason=f"Nothing new among {seen:,} objects{so_far}.", cursor=cursor
+            skip_reason=f"Nothing new among {backlog.listed:,} objects{so_far}.", cursor=cursor
         )
     attempts = context.instance.get_run_records(
-        dg.RunsFilter(tags={BATCH_TAG: batch_digest(new)}), limit=20
+        dg.RunsFilter(tags={BATCH_TAG: batch_digest(backlog.new, backlog.vanished)}), limit=20
     )
     if attempts:
+        last_run = attempts[0].dagster_run.run_id
         last = datetime.fromtimestamp(attempts[0].end_time or 0, timezone.utc)
         next_attempt = retry_at(last, len(attempts))
         if datetime.now(timezone.utc) < next_attempt:
             return dg.SkipReason(
-                f"{len(new):,} new objects, which {len(attempts)} runs left as they are (the last "
-                f"is {attempts[0].dagster_run.run_id}); tried again at {next_attempt:%H:%M:%S} UTC."
+                f"{len(backlog.new):,} new and {len(backlog.vanished):,} deleted objects, which "
+                f"{len(attempts)} runs left as they are (the last is {last_run}); tried again at "
+                f"{next_attempt:%H:%M:%S} UTC."
             )
-    make_partitions(context.instance, new)
-    return dg.SensorResult(run_requests=[run_request(new, len(attempts))], cursor=cursor)
+    make_partitions(context.instance, backlog)
+    return dg.SensorResult(run_requests=[run_request(backlog, len(attempts))], cursor=cursor)
 
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:
@@ -86,55 +88,36 @@ def unfinished_run(instance: dg.DagsterInstance) -> str | None:
     return None
 
 
-def list_new(
-    bucket: Bucket, ledger: dict[str, LedgerEntry], cursor: str | None
-) -> tuple[list[ObjectVersion], int, str | None]:
-    """List the bucket for as long as a tick may, from where the last tick stopped.
-
-    Returns:
-        The new versions, how many objects were listed, and the key to go on after, None once the
-        listing is through.
-
-    Raises:
-        ObjectStoreError: The bucket could not be listed.
-    """
-    resume_after: str | None = json.loads(cursor)["resume_after"] if cursor else None
-    deadline = time.monotonic() + LISTING_SECONDS
-    new: list[ObjectVersion] = []
-    seen = 0
-    for page in bucket.pages(resume_after):
-        new += new_versions(page, ledger)
-        seen += len(page)
-        if page and time.monotonic() > deadline:
-            return sorted(new), seen, page[-1].key
-    return sorted(new), seen, None
-
-
-def run_request(new: Sequence[ObjectVersion], earlier_attempts: int) -> dg.RunRequest:
-    """The run that loads a batch: as a range of partitions, or in bulk.
+def run_request(backlog: Backlog, earlier_attempts: int) -> dg.RunRequest:
+    """The run that takes in a backlog: as a range of partitions, or in bulk.
 
     The run key is made of each object's key and version, and of how often the batch was tried:
     Dagster never launches a key twice, and a run that failed has to be repeated.
     """
-    digest = batch_digest(new)
+    digest = batch_digest(backlog.new, backlog.vanished)
     tags = {BATCH_TAG: digest}
-    if can_be_partitions(new):
-        tags["dagster/asset_partition_range_start"] = new[0].key
-        tags["dagster/asset_partition_range_end"] = new[-1].key
+    if _loads_as_partitions(backlog):
+        tags["dagster/asset_partition_range_start"] = backlog.new[0].key
+        tags["dagster/asset_partition_range_end"] = backlog.new[-1].key
     return dg.RunRequest(
         run_key=f"{digest}-{earlier_attempts}", job_name=ingest_objects.name, tags=tags
     )
 
 
-def make_partitions(instance: dg.DagsterInstance, new: Sequence[ObjectVersion]) -> None:
+def make_partitions(instance: dg.DagsterInstance, backlog: Backlog) -> None:
     """Make the partitions that a batch needs, one after the other at the end of the window.
 
     Done here and not by a request in the tick's result: Dagster refuses a result that deletes and
     adds the same key. If the tick ends in between, the next one does it again.
     """
-    if not can_be_partitions(new):
+    if not _loads_as_partitions(backlog):
         return
-    arriving = [version.key for version in new]
+    arriving = [version.key for version in backlog.new]
     for key in superseded_partitions(instance.get_dynamic_partitions("objects"), arriving):
         instance.delete_dynamic_partition("objects", key)
     instance.add_dynamic_partitions("objects", arriving)
+
+
+def _loads_as_partitions(backlog: Backlog) -> bool:
+    """A run of partitions looks only at their objects: it would not see what has vanished."""
+    return not backlog.vanished and can_be_partitions(backlog.new)

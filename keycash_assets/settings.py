@@ -14,6 +14,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 SAMPLE_SOURCE = "sample"
 MOTHERDUCK_SCHEME = "md:"
+KEEP_DELETED = "keep"
+RETRACT_DELETED = "retract"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Settings:
             None means the local object store, which the platform then starts itself.
         warehouse: ``KEYCASH_WAREHOUSE``, the path of a DuckDB file, or ``md:database``.
         published: ``KEYCASH_PUBLISHED``, the read-only snapshot that readers open.
+        deleted_objects: ``KEYCASH_DELETED_OBJECTS``, what becomes of the rows of an object that is
+            no longer in the bucket: ``keep`` or ``retract``.
         superset_url: ``KEYCASH_SUPERSET_URL``, where people reach Superset; set by ``keycash up``.
     """
 
@@ -38,6 +42,7 @@ class Settings:
     objects_url: str | None
     warehouse: str
     published: Path
+    deleted_objects: str
     superset_url: str
 
     @classmethod
@@ -60,6 +65,12 @@ class Settings:
             warehouse = str(Path(warehouse).expanduser().absolute())
         elif warehouse == MOTHERDUCK_SCHEME:
             raise SettingsError("KEYCASH_WAREHOUSE is 'md:': name a database, as in md:keycash.")
+        deleted_objects = environment.get("KEYCASH_DELETED_OBJECTS") or KEEP_DELETED
+        if deleted_objects not in {KEEP_DELETED, RETRACT_DELETED}:
+            raise SettingsError(
+                f"KEYCASH_DELETED_OBJECTS is {deleted_objects!r}: write {KEEP_DELETED!r} to keep "
+                f"the rows of deleted objects, or {RETRACT_DELETED!r} to take them out."
+            )
         published = environment.get("KEYCASH_PUBLISHED") or home / "published" / "keycash.duckdb"
         return cls(
             home=home,
@@ -68,6 +79,7 @@ class Settings:
             objects_url=objects_url,
             warehouse=warehouse,
             published=Path(published).expanduser().absolute(),
+            deleted_objects=deleted_objects,
             superset_url=environment.get("KEYCASH_SUPERSET_URL") or "http://127.0.0.1:8088",
         )
 

@@ -33,6 +33,7 @@ _TABLES_IN_ORDER = (
     "object_ledger",
     "quarantine",
     "latest_requests",
+    "removed_requests",
     "credit_requests",
     "credit_per_day",
     "credit_per_day_changes",
@@ -160,8 +161,8 @@ def create_tables(connection: "Connection") -> None:
 
 
 @contextmanager
-def published_connection(settings: Settings) -> Iterator["Connection | None"]:
-    """Open what readers may see, read-only; None where nothing has been published yet.
+def published_connection(settings: Settings) -> "Iterator[Connection]":
+    """Open what readers may see, read-only; empty tables where nothing has been published yet.
 
     Raises:
         WarehouseError: There is something, but it cannot be read.
@@ -171,8 +172,8 @@ def published_connection(settings: Settings) -> Iterator["Connection | None"]:
     elif settings.published.exists():
         connection = _open_snapshot(settings.published)
     else:
-        yield None
-        return
+        connection = connect_to_write(":memory:")
+        create_tables(connection)
     try:
         yield connection
     finally:

@@ -57,6 +57,7 @@ class Histories(RuleBasedStateMachine):
         self.connection = duckdb.connect()
         self.objects: dict[str, bytes] = {}
         self.loaded: dict[str, bytes] = {}
+        self.deleted: set[str] = set()
         self.runs = 0
 
     @initialize()
@@ -79,36 +80,51 @@ class Histories(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS))
     def delete(self, key: str) -> None:
-        """An object goes; what was loaded of it stays."""
+        """An object goes; its rows stay, or go when that is noticed, as the policy has it."""
         if self.objects.pop(key, None) is not None:
             self.bucket.delete(key)
 
-    @rule()
-    def load_new(self) -> None:
+    @rule(retract=st.booleans())
+    def load_new(self, retract: bool) -> None:
         """What a bulk run does."""
-        load_everything_new(self.connection, self.bucket, self._next_run())
-        self.loaded.update(self.objects)
+        load_everything_new(self.connection, self.bucket, self._next_run(), retract=retract)
+        self._listed(retract=retract)
         self._update_metric()
+
+    def _listed(self, *, retract: bool) -> None:
+        """What a load of the whole bucket must make of it."""
+        self.loaded.update(self.objects)
+        self.deleted |= set(self.loaded)
+        self.deleted -= set(self.objects)
+        if retract:
+            for key in self.deleted & self.loaded.keys():
+                del self.loaded[key]
 
     @rule(keys=st.sets(st.sampled_from(KEYS)))
     def load_partitions(self, keys: set[str]) -> None:
         """What a run of some partitions does, whether they are new or not."""
         load_keys(self.connection, self.bucket, sorted(keys), self._next_run())
-        self.loaded.update({key: self.objects[key] for key in keys if key in self.objects})
+        there = keys & self.objects.keys()
+        self.loaded.update({key: self.objects[key] for key in there})
+        self.deleted -= there
         self._update_metric()
 
     @rule(keys=st.sets(st.sampled_from(KEYS)))
     def replay(self, keys: set[str]) -> None:
         """What a replay does."""
         load_again(self.connection, self.bucket, sorted(keys), self._next_run())
-        self.loaded.update({key: self.objects[key] for key in keys if key in self.objects})
+        there = keys & self.objects.keys()
+        self.loaded.update({key: self.objects[key] for key in there})
+        self.deleted -= there
         self._update_metric()
 
-    @rule()
-    def load_everything(self) -> None:
+    @rule(retract=st.booleans())
+    def load_everything(self, retract: bool) -> None:
         """What the schedule does: it must find nothing that loads before it did otherwise."""
-        summary = load_everything_again(self.connection, self.bucket, self._next_run())
-        self.loaded.update(self.objects)
+        summary = load_everything_again(
+            self.connection, self.bucket, self._next_run(), retract=retract
+        )
+        self._listed(retract=retract)
         assert summary.differing_days == ()
         assert summary.differing_objects == ()
 
@@ -131,9 +147,11 @@ class Histories(RuleBasedStateMachine):
         states = dict(
             self._rows("SELECT object_key, status FROM object_ledger WHERE status <> 'replaced'")
         )
-        assert states.keys() == self.loaded.keys()
-        for key, content in self.loaded.items():
-            assert (states[key] == "quarantined") == model.read(content).is_quarantined
+        assert states.keys() == self.loaded.keys() | self.deleted
+        assert {key for key, status in states.items() if status == "deleted"} == self.deleted
+        for key in self.loaded.keys() - self.deleted:
+            is_quarantined = model.read(self.loaded[key]).is_quarantined
+            assert (states[key] == "quarantined") == is_quarantined
         days = self._rows(
             "SELECT data_solicitada, credito_solicitado, requests FROM credit_per_day"
         )

@@ -1,6 +1,5 @@
 """The sensor: new is what the ledger has not seen; what it cannot know it says."""
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from dagster._core.test_utils import create_run_for_test
 
 from keycash_assets import bucket as bucket_module
 from keycash_assets import sensors
+from keycash_assets.backlog import find_backlog
 from keycash_assets.core.objects import MAX_PARTITIONS_PER_RUN
 from keycash_assets.definitions import build_definitions
-from keycash_assets.sensors import list_new
 from keycash_assets.settings import Settings
+from keycash_assets.warehouse import published_connection
 from keycash_assets_tests.platform import Platform, credit_request, document
 
 
@@ -143,16 +143,16 @@ def test_a_listing_that_runs_out_of_time_goes_on_where_it_stopped(
     """Stores differ in the order of their keys: none may fall between two ticks."""
     names = [f"{folder}{n:02d}.json" for folder in ("a/", "a-b/", "a", "é/") for n in range(10)]
     platform.put({name: document(credit_request(name)) for name in names})
-    monkeypatch.setattr(sensors, "LISTING_SECONDS", -1.0)
     monkeypatch.setattr(bucket_module, "PAGE_OBJECTS", 7)
     found: list[str] = []
-    cursor: str | None = None
-    for _ in names:
-        new, _, resume_after = list_new(platform.bucket, {}, cursor)
-        found += [version.key for version in new]
-        if resume_after is None:
-            break
-        cursor = json.dumps({"resume_after": resume_after})
+    after: str | None = None
+    with published_connection(platform.settings) as connection:
+        for _ in names:
+            backlog = find_backlog(connection, platform.bucket, after=after, seconds=-1)
+            found += [version.key for version in backlog.new]
+            after = backlog.resume_after
+            if after is None:
+                break
     assert sorted(found) == sorted(map(platform.bucket.key_of, names))
     assert len(found) == len(set(found))
 
@@ -174,5 +174,6 @@ def test_the_repeated_request_of_a_loaded_batch_is_harmless(platform: Platform) 
 def test_the_sensor_never_opens_the_warehouse_that_runs_write(platform: Platform) -> None:
     """It would take the writer's lock, or fail because of it."""
     resources = build_definitions(platform.settings).resources or {}
-    assert resources["published"].ledger() == {}
+    with resources["published"].get_connection() as connection:
+        assert connection.execute("FROM object_ledger").fetchall() == []
     assert not Path(platform.settings.warehouse).exists()

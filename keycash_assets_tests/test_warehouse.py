@@ -106,7 +106,7 @@ def test_a_transaction_that_is_interrupted_leaves_nothing(
 
 def test_nothing_is_published_before_the_first_publication(settings: Settings) -> None:
     with published_connection(settings) as connection:
-        assert connection is None
+        assert connection.execute("SELECT count(*) FROM object_ledger").fetchall() == [(0,)]
 
 
 def test_motherduck_without_a_token_says_which_variable(monkeypatch: pytest.MonkeyPatch) -> None:

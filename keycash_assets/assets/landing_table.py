@@ -67,11 +67,15 @@ def landing_table(
         if config.replay_keys:
             summary = load_again(connection, bucket, config.replay_keys, context.run.run_id)
         elif REBUILD_TAG in context.run.tags:
-            summary = load_everything_again(connection, bucket, context.run.run_id)
+            summary = load_everything_again(
+                connection, bucket, context.run.run_id, retract=warehouse.retract_deleted
+            )
         elif context.has_partition_key or context.has_partition_key_range:
             summary = load_keys(connection, bucket, context.partition_keys, context.run.run_id)
         else:
-            summary = load_everything_new(connection, bucket, context.run.run_id)
+            summary = load_everything_new(
+                connection, bucket, context.run.run_id, retract=warehouse.retract_deleted
+            )
         return dg.MaterializeResult(
             metadata={
                 **load_metadata(summary),

@@ -16,7 +16,7 @@ def explain(settings: Settings, day: date) -> None:
         KeycashError: Nothing has been published yet, or nothing is known of the day.
     """
     with published_connection(settings) as connection:
-        if connection is None:
+        if connection.execute(statement("reports/state")).fetchall()[0][0] is None:
             raise KeycashError("Nothing has been published yet: run `make run` or `make up` first.")
         on_day = {"day": day}
         total = connection.execute(statement("reports/day_total"), on_day).fetchall()

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 from rich.markup import escape
 
+from keycash_assets.backlog import Backlog
 from keycash_assets.commands.console import console
-from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import KeycashError
 from keycash_assets.sensors import make_partitions, run_request
@@ -70,12 +70,12 @@ class Pipeline:
         """Have the source files at hand and put them into the bucket."""
         return self._run("upload_source_files")
 
-    def ingest(self, new: list[ObjectVersion]) -> RunOutcome:
+    def ingest(self, backlog: Backlog) -> RunOutcome:
         """Load new objects as the sensor would, bring the metric up to date, check and publish."""
-        if not new:
+        if not backlog.new:
             return self._run("ingest_objects")
-        make_partitions(self._instance, new)
-        return self._run("ingest_objects", tags=run_request(new, 0).tags)
+        make_partitions(self._instance, backlog)
+        return self._run("ingest_objects", tags=run_request(backlog, 0).tags)
 
     def replay(self, keys: list[str]) -> RunOutcome:
         """Open objects again, bring the metric up to date, check and publish."""

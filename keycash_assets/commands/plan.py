@@ -12,7 +12,7 @@ from keycash_assets.errors import KeycashError
 from keycash_assets.loading import load_everything_new
 from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.metric import update_credit_per_day
-from keycash_assets.settings import Settings
+from keycash_assets.settings import RETRACT_DELETED, Settings
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import connect_to_write, transaction
 
@@ -42,7 +42,12 @@ def plan(settings: Settings) -> None:
             shutil.copyfile(settings.published, copy)
         connection = connect_to_write(str(copy))
         try:
-            summary = load_everything_new(connection, bucket, _PLAN["run_id"])
+            summary = load_everything_new(
+                connection,
+                bucket,
+                _PLAN["run_id"],
+                retract=settings.deleted_objects == RETRACT_DELETED,
+            )
             with transaction(connection):
                 update_credit_per_day(connection, _PLAN["run_id"], datetime.now(timezone.utc))
             objects = connection.execute(statement("reports/planned_objects"), _PLAN).fetchall()

@@ -32,13 +32,10 @@ def replay(settings: Settings, keys: Sequence[str], *, quarantined: bool) -> boo
         wanted = list(keys)
         if quarantined:
             with published_connection(settings) as connection:
-                if connection is not None:
-                    rows = connection.execute(statement("reports/quarantined_keys")).fetchall()
-                    wanted += [key for (key,) in rows]
-        there = {
-            version.key
-            for version in bucket.current_versions([*wanted, *map(bucket.key_of, wanted)])
-        }
+                rows = connection.execute(statement("reports/quarantined_keys")).fetchall()
+                wanted += [key for (key,) in rows]
+        found = bucket.current_versions([*wanted, *map(bucket.key_of, wanted)])
+        there = set(found["object_key"].to_pylist())
         chosen = [key if key in there else bucket.key_of(key) for key in wanted]
         missing = [key for key, full in zip(wanted, chosen, strict=True) if full not in there]
         if missing:

@@ -2,6 +2,7 @@
 
 import os
 
+from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console, money, print_table
 from keycash_assets.commands.pipeline import (
@@ -10,10 +11,7 @@ from keycash_assets.commands.pipeline import (
     print_outcome,
     upload_source_files,
 )
-from keycash_assets.errors import KeycashError
-from keycash_assets.loading import current_ledger
 from keycash_assets.local.object_store_server import object_store_of
-from keycash_assets.sensors import list_new
 from keycash_assets.settings import Settings
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
@@ -33,10 +31,9 @@ def run(settings: Settings) -> bool:
         upload_source_files(settings, pipeline)
         bucket = bucket_of(settings, os.environ)
         with published_connection(settings) as connection:
-            ledger = {} if connection is None else current_ledger(connection)
-        new, _, _ = list_new(bucket, ledger, None)
-        console.print(f"[bold]Loading[/] {len(new):,} new objects of {bucket.url}")
-        outcome = pipeline.ingest(new)
+            backlog = find_backlog(connection, bucket)
+        console.print(f"[bold]Loading[/] {len(backlog.new):,} new objects of {bucket.url}")
+        outcome = pipeline.ingest(backlog)
     print_outcome(outcome)
     if outcome.succeeded:
         _print_daily_table(settings)
@@ -45,8 +42,6 @@ def run(settings: Settings) -> bool:
 
 def _print_daily_table(settings: Settings) -> None:
     with published_connection(settings) as connection:
-        if connection is None:
-            raise KeycashError("Nothing was published.")
         days = connection.execute(statement("reports/daily_series")).fetchall()
         state = connection.execute(statement("reports/state")).fetchall()[0]
     print_table("credit_per_day (BRL)", ["data_solicitada", "credito_solicitado", "requests"], days)

@@ -1,18 +1,21 @@
 """``keycash status``: what is in use, what is published, and what waits."""
 
 import os
+from typing import TYPE_CHECKING
 
+from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console, money, print_table
-from keycash_assets.core.objects import new_versions
 from keycash_assets.errors import KeycashError
-from keycash_assets.loading import current_ledger
 from keycash_assets.local.addresses import read_addresses
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.local.superset_server import sign_ins
 from keycash_assets.settings import Settings, object_store_environment
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
 
 
 def status(settings: Settings) -> None:
@@ -23,17 +26,11 @@ def status(settings: Settings) -> None:
     """
     _print_settings(settings)
     with published_connection(settings) as connection:
-        state = (
-            None
-            if connection is None
-            else connection.execute(statement("reports/state")).fetchall()[0]
-        )
-        if connection is None or state is None or state[0] is None:
+        state = connection.execute(statement("reports/state")).fetchall()[0]
+        if state[0] is None:
             console.print("Nothing has been published yet: `make run` or `make up` does it.")
-            ledger = {}
         else:
             by_status = connection.execute(statement("reports/ledger_by_status")).fetchall()
-            ledger = current_ledger(connection)
             at, run_id, records, problem_records, quarantined, days, total, requests = state
             console.print(
                 f"[bold]Published[/] {at:%Y-%m-%d %H:%M:%S} UTC by run {run_id}: "
@@ -42,16 +39,22 @@ def status(settings: Settings) -> None:
             )
             columns = ["status", "versions", "objects", "records", "bytes"]
             print_table("Objects", columns, by_status)
+        _print_backlog(settings, connection)
+
+
+def _print_backlog(settings: Settings, connection: "Connection") -> None:
     local_store = LocalObjectStoreServer(settings.object_store_home)
     if settings.uses_local_object_store and not local_store.is_running():
         console.print("[bold]Waiting[/] unknown: the local object store is not running.")
         return
     try:
-        waiting = new_versions(bucket_of(settings, os.environ).all_versions(), ledger)
+        backlog = find_backlog(connection, bucket_of(settings, os.environ))
     except KeycashError as error:
         console.print(f"[yellow]Backlog unknown:[/] {error}")
     else:
-        console.print(f"[bold]Waiting[/] {len(waiting):,} objects")
+        console.print(
+            f"[bold]Waiting[/] {len(backlog.new):,} new objects, {len(backlog.vanished):,} deleted"
+        )
 
 
 def _print_settings(settings: Settings) -> None:

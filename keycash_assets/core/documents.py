@@ -3,13 +3,22 @@
 The reading rules are those of the data contract (``docs/data-contract.md``). Elements keep the
 exact bytes of the file (``msgspec.Raw``): numbers, escapes, key order and spacing untouched. What
 the fields of an element mean is decided later, in ``sql/load/landing_table.sql``.
+
+An object is read part by part, so that one of gigabytes takes no more memory than a part.
 """
 
+import codecs
 import gzip
-import io
 import json
+import mmap
+import re
+import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import SEEK_END, BytesIO
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -21,6 +30,17 @@ MAX_DECODED_BYTES = 4 * 1024**3
 MAX_QUARANTINED_BYTES = 64 * 1024
 """How many of the offending bytes are kept in ``quarantine.raw``."""
 
+MAX_MEMORY_BYTES = 64 * 1024**2
+"""Content that is larger lies in a temporary file, of which memory holds what is being read."""
+
+PART_BYTES = 16 * 1024**2
+"""About how much text a part of an object holds; an element that is larger makes a part."""
+
+Content = bytes | mmap.mmap
+"""Bytes of an object, in memory or in a file mapped into it."""
+
+_Text = bytes | memoryview
+
 _JSON_WHITE_SPACE = b" \t\r\n"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -31,6 +51,13 @@ _OTHER_BYTE_ORDER_MARKS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
+# Bytes of a zstd frame to unpack at once: they give 128 MiB at the most.
+_ZSTD_BYTES = 4 * 1024
+
+# The usual document, which needs no second look at its fields.
+_ONLY_RECORDS = re.compile(rb'\{\s*"clientes"\s*:\s*(?=\[)')
+_END_OF_ONLY_RECORDS = re.compile(rb"\]\s*\}\Z")
+_FRAME_BYTES = 256
 
 _decode_value = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -53,24 +80,20 @@ class NotJson:
 
 
 @dataclass(frozen=True)
-class Document:
-    """What an object holds.
+class Part:
+    """What a stretch of an object holds.
 
     Attributes:
         elements: The JSON elements in the order of the file, verbatim.
-        not_json: What could not be read. One entry without a line means that nothing could.
-        envelope: JSON text of the fields beside ``clientes``; None if there are none. An array of
-            them when the object is newline-delimited.
+        not_json: What could not be read. An entry without a line means that nothing could.
+        envelopes: JSON texts of the fields beside each ``clientes``.
+        is_of_lines: Whether the object is newline-delimited.
     """
 
     elements: list[msgspec.Raw] = field(default_factory=list)
     not_json: list[NotJson] = field(default_factory=list)
-    envelope: str | None = None
-
-    @property
-    def is_quarantined(self) -> bool:
-        """Whether nothing in the object could be read."""
-        return any(part.line is None for part in self.not_json)
+    envelopes: list[str] = field(default_factory=list)
+    is_of_lines: bool = False
 
 
 class _NotJsonError(Exception):
@@ -81,8 +104,8 @@ class _RefusedError(_NotJsonError):
     """The bytes may be one JSON value, but not one that can be read without loss."""
 
 
-def read_document(data: bytes) -> Document:
-    """Read one object. Never raises for what the bytes may be: that is a result.
+def read_parts(data: Content) -> Iterator[Part]:
+    """Read one object, part by part. Never raises for what the bytes may be: that is a result.
 
     Args:
         data: The object's bytes as stored: plain, gzip or zstd.
@@ -90,91 +113,169 @@ def read_document(data: bytes) -> Document:
     try:
         text = _decode(data)
     except _NotJsonError as error:
-        return _nothing_readable(data, str(error))
-    if not text.strip(_JSON_WHITE_SPACE):
-        return _nothing_readable(data, "empty object" if not data else "nothing but blanks")
+        yield _nothing_readable(data, str(error))
+        return
+    if not _stripped(text):
+        yield _nothing_readable(data, "empty object" if not data else "nothing but blanks")
+        return
     try:
         elements, envelope = _read_value(text)
     except _RefusedError as error:
-        return _nothing_readable(data, str(error))
+        yield _nothing_readable(data, str(error))
     except _NotJsonError as error:
-        return _read_lines(text, str(error))
-    return Document(elements, [], envelope)
+        if _has_readable_line(text):
+            yield from _read_lines(text)
+        else:
+            yield _nothing_readable(text, str(error))
+    else:
+        envelopes = [] if envelope is None else [envelope]
+        for part in _in_parts(elements):
+            yield Part(part, envelopes=envelopes)
+            envelopes = []
 
 
-def _nothing_readable(data: bytes, reason: str) -> Document:
-    return Document(not_json=[NotJson(None, data[:MAX_QUARANTINED_BYTES], reason)])
+def mapped(file: IO[bytes]) -> Content:
+    """The content of a file, mapped into memory; the file may be closed and removed after it."""
+    file.flush()
+    if file.seek(0, SEEK_END) == 0:
+        return b""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _decode(data: bytes) -> bytes:
+def _nothing_readable(data: Content | _Text, reason: str) -> Part:
+    return Part(not_json=[NotJson(None, bytes(data[:MAX_QUARANTINED_BYTES]), reason)])
+
+
+def _in_parts(elements: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
+    """The elements, in lists of about ``PART_BYTES``; one list at least."""
+    ends = np.cumsum(np.fromiter(map(len, elements), np.int64, len(elements)))
+    start = 0
+    while True:
+        limit = PART_BYTES + (ends[start - 1] if start else 0)
+        end = max(start + 1, int(np.searchsorted(ends, limit, "right")))
+        yield elements[start:end]
+        start = end
+        if start >= len(elements):
+            return
+
+
+def _decode(data: Content) -> _Text:
     """Unpack and check the encoding.
 
     Raises:
         _NotJsonError: The bytes do not unpack, or are not UTF-8.
     """
-    if data.startswith(_GZIP_MAGIC):
-        data = _unpack(gzip.GzipFile(fileobj=io.BytesIO(data)), "gzip")
-    elif data.startswith(_ZSTD_MAGIC):
-        data = _unpack_zstd(data)
+    start = data[:4]
+    if start.startswith(_GZIP_MAGIC):
+        data = _unpacked(_gunzipped(data), "gzip")
+    elif start.startswith(_ZSTD_MAGIC):
+        data = _unpacked(_unzstd(data), "zstd")
     for mark, encoding in _OTHER_BYTE_ORDER_MARKS.items():
-        if data.startswith(mark):
+        if data[:4].startswith(mark):
             raise _NotJsonError(f"not UTF-8: the byte-order mark is that of {encoding}")
-    text = data.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _NotJsonError(f"not UTF-8: {error.reason} at byte {error.start}") from error
+    has_mark = data[:3] == _BYTE_ORDER_MARK
+    text: _Text = data if isinstance(data, bytes) else memoryview(data)
+    text = text[3:] if has_mark else text
+    _check_encoding(text)
     return text
 
 
-def _unpack(stream: gzip.GzipFile, encoding: str) -> bytes:
-    try:
-        unpacked = stream.read(MAX_DECODED_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _NotJsonError(f"truncated or damaged {encoding}: {error}") from error
-    return _within_limit(unpacked)
+def _check_encoding(text: _Text) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(text), PART_BYTES):
+        part = bytes(text[start : start + PART_BYTES])
+        is_last = start + PART_BYTES >= len(text)
+        pending = len(decoder.getstate()[0])
+        if part.isascii() and not pending:
+            continue
+        try:
+            decoder.decode(part, is_last)
+        except UnicodeDecodeError as error:
+            position = start - pending + error.start
+            raise _NotJsonError(f"not UTF-8: {error.reason} at byte {position}") from error
 
 
-def _unpack_zstd(data: bytes) -> bytes:
+def _unpacked(parts: Iterator[bytes], encoding: str) -> Content:
+    """What comes out of a compressed object.
+
+    Raises:
+        _NotJsonError: It is damaged, or is larger than the limit.
+    """
+    with tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES, prefix="keycash-") as file:
+        size = 0
+        try:
+            for part in parts:
+                size += len(part)
+                if size > MAX_DECODED_BYTES:
+                    raise _NotJsonError(f"unpacks to more than {MAX_DECODED_BYTES:,} bytes")
+                file.write(part)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _NotJsonError(f"truncated or damaged {encoding}: {error}") from error
+        if size <= MAX_MEMORY_BYTES:
+            file.seek(0)
+            return file.read()
+        return mapped(file)
+
+
+def _gunzipped(data: Content) -> Iterator[bytes]:
+    stream = gzip.GzipFile(fileobj=BytesIO(data) if isinstance(data, bytes) else _rewound(data))
+    while part := stream.read(PART_BYTES):
+        yield part
+
+
+def _rewound(data: mmap.mmap) -> mmap.mmap:
+    data.seek(0)
+    return data
+
+
+def _unzstd(data: Content) -> Iterator[bytes]:
     import zstandard  # noqa: PLC0415  few objects are zstd, and it shortens start-up
 
-    parts: list[bytes] = []
-    size = 0
-    rest = data
     # A stream reader returns what it has of a truncated frame without an error: go frame by frame.
-    while rest:
-        frame = zstandard.ZstdDecompressor().decompressobj()
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    position = 0
+    while position < len(data):
+        if frame.eof:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+        piece = data[position : position + _ZSTD_BYTES]
         try:
-            parts.append(frame.decompress(rest))
+            yield frame.decompress(piece)
         except zstandard.ZstdError as error:
             raise _NotJsonError(f"damaged zstd: {error}") from error
-        if not frame.eof:
-            raise _NotJsonError("truncated zstd: the last frame has no end")
-        size += len(parts[-1])
-        if size > MAX_DECODED_BYTES:
-            break
-        rest = frame.unused_data
-    return _within_limit(b"".join(parts))
+        position += len(piece) - len(frame.unused_data)
+    if not frame.eof:
+        raise _NotJsonError("truncated zstd: the last frame has no end")
 
 
-def _within_limit(unpacked: bytes) -> bytes:
-    if len(unpacked) > MAX_DECODED_BYTES:
-        raise _NotJsonError(f"unpacks to more than {MAX_DECODED_BYTES:,} bytes")
-    return unpacked
+def _stripped(text: _Text) -> _Text:
+    """The text without JSON's white space around it."""
+    if isinstance(text, bytes):
+        return text.strip(_JSON_WHITE_SPACE)
+    start, end = 0, len(text)
+    while start < end and text[start] in _JSON_WHITE_SPACE:
+        block = bytes(text[start : start + PART_BYTES])
+        start += len(block) - len(block.lstrip(_JSON_WHITE_SPACE))
+    while start < end and text[end - 1] in _JSON_WHITE_SPACE:
+        block = bytes(text[max(start, end - PART_BYTES) : end])
+        end -= len(block) - len(block.rstrip(_JSON_WHITE_SPACE))
+    return text[start:end]
 
 
-def _read_value(text: bytes) -> tuple[list[msgspec.Raw], str | None]:
+def _read_value(text: _Text) -> tuple[list[msgspec.Raw], str | None]:
     """The elements and the envelope of one JSON value.
 
     Raises:
         _NotJsonError: The text is not one JSON value.
         _RefusedError: It may be one, but cannot be read without loss.
     """
-    text = text.strip(_JSON_WHITE_SPACE)
+    text = _stripped(text)
     try:
-        if text.startswith(b"["):
+        if text[:1] == b"[":
             return _decode_array(text), None
-        if text.startswith(b"{"):
+        if text[:1] == b"{":
+            if (array := _only_records(text)) is not None:
+                with suppress(msgspec.DecodeError):
+                    return _decode_array(array), None
             fields = _decode_object(text)
             records = fields.get(ENVELOPE_FIELD)
             if records is not None and bytes(memoryview(records)[:1]) == b"[":
@@ -188,19 +289,28 @@ def _read_value(text: bytes) -> tuple[list[msgspec.Raw], str | None]:
     return [msgspec.Raw(text)], None
 
 
+def _only_records(text: _Text) -> _Text | None:
+    """The array, where an object looks as if it had no field but ``clientes``."""
+    start = _ONLY_RECORDS.match(bytes(text[:_FRAME_BYTES]))
+    end = _END_OF_ONLY_RECORDS.search(bytes(text[-_FRAME_BYTES:]))
+    if start is None or end is None:
+        return None
+    return text[start.end() : len(text) - len(end[0]) + 1]
+
+
 def _without_prefix(error: msgspec.DecodeError) -> str:
     reason = str(error).removeprefix("JSON is malformed: ")
     return {"Input data was truncated": "it ends too early"}.get(reason, reason)
 
 
-def _envelope(text: bytes, fields: dict[str, msgspec.Raw], records: msgspec.Raw) -> str | None:
+def _envelope(text: _Text, fields: dict[str, msgspec.Raw], records: msgspec.Raw) -> str | None:
     """The fields beside ``clientes`` as JSON text.
 
     Raises:
         _RefusedError: ``clientes`` stands twice: one of the two would be lost without a word.
     """
     start = _address(records) - _address(text)
-    frame = text[:start] + b"[]" + text[start + len(records) :]
+    frame = b"".join((text[:start], b"[]", text[start + len(records) :]))
     names = json.loads(frame, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
     if names.count(ENVELOPE_FIELD) > 1:
         raise _RefusedError(f"the field {ENVELOPE_FIELD!r} stands twice")
@@ -212,29 +322,70 @@ def _envelope(text: bytes, fields: dict[str, msgspec.Raw], records: msgspec.Raw)
     return msgspec.json.encode(others).decode()
 
 
-def _address(part: msgspec.Raw | bytes) -> int:
+def _address(part: msgspec.Raw | _Text) -> int:
     """Where the bytes stand in memory: a ``Raw`` is a view into the text it was decoded from."""
     return int(np.frombuffer(part, np.uint8).ctypes.data)
 
 
-def _read_lines(text: bytes, reason_as_whole: str) -> Document:
+def _blocks_of_lines(text: _Text) -> Iterator[list[bytes]]:
+    """The lines, without their ends, in lists of about ``PART_BYTES``."""
+    pieces: list[bytes] = []
+    for start in range(0, len(text), PART_BYTES):
+        block = bytes(text[start : start + PART_BYTES])
+        end = block.rfind(b"\n") + 1
+        if end == 0:
+            pieces.append(block)
+            continue
+        yield b"".join((*pieces, block[: end - 1])).split(b"\n")
+        pieces = [block[end:]]
+    if any(pieces):
+        yield b"".join(pieces).split(b"\n")
+
+
+def _has_readable_line(text: _Text) -> bool:
+    for lines in _blocks_of_lines(text):
+        for line in lines:
+            with suppress(_NotJsonError):
+                if line.strip(_JSON_WHITE_SPACE):
+                    _read_value(line)
+                    return True
+    return False
+
+
+def _read_lines(text: _Text) -> Iterator[Part]:
     """Read newline-delimited JSON: a line that is not JSON is set aside, the others count."""
-    elements: list[msgspec.Raw] = []
-    not_json: list[NotJson] = []
-    envelopes: list[str] = []
-    lines_read = 0
-    for number, line in enumerate(text.split(b"\n"), start=1):
+    first = 1
+    for lines in _blocks_of_lines(text):
+        yield _plain_lines(lines) or _any_lines(lines, first)
+        first += len(lines)
+
+
+def _plain_lines(lines: list[bytes]) -> Part | None:
+    """Lines of which each is a record; None where one is anything else."""
+    block = b"\n".join(lines)
+    # The field may be spelled with escapes.
+    if b"clientes" in block or b"\\u" in block:
+        return None
+    try:
+        elements = [_decode_value(line) for line in lines if line]
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if any(bytes(memoryview(element)[:1]) == b"[" for element in elements):
+        return None
+    return Part(elements, is_of_lines=True)
+
+
+def _any_lines(lines: list[bytes], first: int) -> Part:
+    part = Part(is_of_lines=True)
+    for number, line in enumerate(lines, start=first):
         if not line.strip(_JSON_WHITE_SPACE):
             continue
         try:
-            of_line, envelope = _read_value(line)
+            elements, envelope = _read_value(line)
         except _NotJsonError as error:
-            not_json.append(NotJson(number, line[:MAX_QUARANTINED_BYTES], str(error)))
+            part.not_json.append(NotJson(number, line[:MAX_QUARANTINED_BYTES], str(error)))
             continue
-        lines_read += 1
-        elements.extend(of_line)
+        part.elements.extend(elements)
         if envelope is not None:
-            envelopes.append(envelope)
-    if lines_read == 0:
-        return _nothing_readable(text, reason_as_whole)
-    return Document(elements, not_json, f"[{', '.join(envelopes)}]" if envelopes else None)
+            part.envelopes.append(envelope)
+    return part

@@ -1,11 +1,12 @@
-"""Which objects are new: the hard rule of the platform, as set arithmetic.
+"""Objects of the bucket: what names a version, and how a batch of new ones becomes a run.
 
-The bucket's listing is compared with the ledger, version by version. There is no cursor over time,
-so an object that becomes visible late, shares its second with another or is overwritten is seen.
+Which versions are new is set arithmetic in SQL (``sql/backlog``): the bucket's listing is compared
+with the ledger, version by version. There is no cursor over time, so an object that becomes visible
+late, shares its second with another or is overwritten is seen.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,50 +41,6 @@ class ObjectVersion:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class LedgerEntry:
-    """The current version of an object as the ledger has it; the columns of ``object_ledger``."""
-
-    object_key: str
-    object_etag: str
-    last_modified: datetime
-    sha256: str | None
-    status: str
-    envelope: str | None
-    records: int
-    error: str | None
-    discovered_at: datetime
-
-    def is_of(self, version: ObjectVersion) -> bool:
-        """Whether the ledger has seen this very version.
-
-        The same ETag with another modification time was put again: with the same content as a
-        rule, which only its bytes can prove.
-        """
-        return self.object_etag == version.etag and self.last_modified == version.last_modified
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether the object's records stand in ``landing_table``."""
-        return self.status in {"loaded", "unchanged"}
-
-
-def new_versions(
-    listed: Iterable[ObjectVersion], ledger: Mapping[str, LedgerEntry]
-) -> list[ObjectVersion]:
-    """The listed versions that the ledger has not seen, oldest first.
-
-    Args:
-        listed: Versions in the bucket.
-        ledger: Current entries by object key.
-    """
-    return sorted(
-        version
-        for version in listed
-        if (entry := ledger.get(version.key)) is None or not entry.is_of(version)
-    )
-
-
 def can_be_partitions(versions: Sequence[ObjectVersion]) -> bool:
     """Whether these versions load as partitions of one run, rather than in bulk."""
     return len(versions) <= MAX_PARTITIONS_PER_RUN and not any(
@@ -91,12 +48,19 @@ def can_be_partitions(versions: Sequence[ObjectVersion]) -> bool:
     )
 
 
-def batch_digest(versions: Iterable[ObjectVersion]) -> str:
-    """A name for a batch of versions: the same for the same batch, whatever its order."""
+def batch_digest(versions: Iterable[ObjectVersion], vanished: Iterable[str] = ()) -> str:
+    """A name for what a run is to take in: the same for the same batch, whatever its order.
+
+    Args:
+        versions: New versions.
+        vanished: Keys of objects that are no longer in the bucket.
+    """
     digest = hashlib.sha256()
     for version in sorted(versions):
         for part in (version.key, version.etag, version.last_modified.isoformat()):
             digest.update(part.encode() + b"\0")
+    for key in sorted(vanished):
+        digest.update(b"\0" + key.encode() + b"\0")
     return digest.hexdigest()[:32]
 
 

@@ -8,7 +8,7 @@ WITH current_versions AS (
         sum(records) AS records,
         max(status) AS status
     FROM object_ledger
-    WHERE status IN ('loaded', 'unchanged', 'quarantined')
+    WHERE status <> 'replaced'
     GROUP BY object_key
 ),
 
@@ -40,6 +40,13 @@ FULL JOIN landed ON current_versions.object_key = landed.object_key
 FULL JOIN quarantined ON coalesce(current_versions.object_key, landed.object_key) = quarantined.object_key
 WHERE
     current_versions.versions IS DISTINCT FROM 1
-    OR coalesce(current_versions.records, 0) <> coalesce(landed.records, 0)
-    OR (current_versions.status = 'quarantined') <> (coalesce(quarantined.whole_objects, 0) = 1)
+    OR (
+        coalesce(current_versions.records, 0) <> coalesce(landed.records, 0)
+        -- The rows of a deleted object were kept or retracted, all of them.
+        AND NOT (current_versions.status = 'deleted' AND landed.records IS NULL)
+    )
+    OR (
+        (current_versions.status = 'quarantined') <> (coalesce(quarantined.whole_objects, 0) = 1)
+        AND current_versions.status <> 'deleted'
+    )
 ORDER BY 1

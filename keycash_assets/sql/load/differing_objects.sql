@@ -10,5 +10,5 @@ LEFT JOIN (
     FROM landing_table
     GROUP BY object_key
 ) AS after_load ON before_load.object_key = after_load.object_key
-WHERE object_ledger.status <> 'replaced' AND before_load.digest IS DISTINCT FROM after_load.digest
+WHERE object_ledger.status NOT IN ('replaced', 'deleted') AND before_load.digest IS DISTINCT FROM after_load.digest
 ORDER BY before_load.object_key

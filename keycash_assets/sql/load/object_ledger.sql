@@ -9,7 +9,7 @@ SELECT
     arriving_objects.envelope,
     arriving_objects.status,
     arriving_objects.records,
-    coalesce(problems.problem_records, 0) AS problem_records,
+    coalesce(arriving_objects.problem_records, problems.problem_records, 0) AS problem_records,
     arriving_objects.error,
     arriving_objects.discovered_at,
     $loaded_at AS finished_at,
@@ -20,6 +20,6 @@ LEFT JOIN (
         object_key,
         count(*) AS problem_records
     FROM landing_table
-    WHERE problems IS NOT NULL AND object_key IN (SELECT object_key FROM arriving_objects)
+    WHERE loaded_at = $loaded_at AND problems IS NOT NULL
     GROUP BY object_key
 ) AS problems ON arriving_objects.object_key = problems.object_key

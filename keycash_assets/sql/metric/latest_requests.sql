@@ -1,5 +1,6 @@
 INSERT INTO latest_requests
 SELECT
+    id_hash,
     id,
     new_winner.data_solicitacao,
     new_winner.object_key,

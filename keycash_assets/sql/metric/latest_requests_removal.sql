@@ -1,1 +1,3 @@
-DELETE FROM latest_requests WHERE id IN (SELECT id FROM latest_request_changes)
+DELETE FROM latest_requests
+USING latest_request_changes
+WHERE latest_requests.id_hash = latest_request_changes.id_hash AND latest_requests.id = latest_request_changes.id

@@ -1,0 +1,2 @@
+-- They are taken out.
+DELETE FROM removed_requests
