@@ -18,7 +18,7 @@ from keycash_assets.local.processes import (
 )
 from keycash_assets.settings import Settings
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 USUAL_PORT = 3000
 
 _HEALTH = """
