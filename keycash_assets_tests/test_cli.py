@@ -123,7 +123,7 @@ def test_a_day_that_is_none_is_refused_in_words_that_people_use(tmp_path: Path) 
     ("variables", "message"),
     [
         ({"KEYCASH_OBJECTS_URL": "https://bucket"}, "write s3://bucket/prefix"),
-        ({"KEYCASH_SOURCE": "nowhere"}, "KEYCASH_SOURCE"),
+        ({"KEYCASH_SOURCE": "nowhere"}, "The source files were not uploaded: KEYCASH_SOURCE is"),
         ({"KEYCASH_WAREHOUSE": "md:"}, "name a database"),
     ],
 )

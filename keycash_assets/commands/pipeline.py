@@ -123,7 +123,11 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            return (error.cause or error).message.strip()
+            cause = error.cause or error
+            # Our own messages are sentences for people; of other errors the kind says something.
+            return cause.message.strip().removeprefix(
+                f"{KeycashError.__module__}.{cause.cls_name}: "
+            )
     return "the run did not finish"
 
 
