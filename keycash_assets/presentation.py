@@ -110,7 +110,7 @@ def daily_plot(days: Sequence[tuple[date, Decimal]]) -> dg.MarkdownMetadataValue
         for number, (_, total) in enumerate(shown)
     )
     svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="720" height="200" viewBox="0 0 360 100" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="600" height="167" viewBox="0 0 360 100" '
         f'font-family="Arial" font-size="8" fill="#777"><text y="7">{top:,.0f} BRL</text>'
         f'<path stroke="#2a6f97" stroke-width="{min(step * 4 // 5, 40)}" d="{bars}"/>'
         f'<text y="97">{shown[0][0]}</text>'
