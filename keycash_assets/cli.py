@@ -1,9 +1,12 @@
 """The ``keycash`` command."""
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -23,7 +26,13 @@ Settings are environment variables, also read from a file named .env in the repo
   KEYCASH_WAREHOUSE    DuckDB file, or md:database (KEYCASH_HOME/keycash.duckdb)
   KEYCASH_PUBLISHED    snapshot for readers (KEYCASH_HOME/published/keycash.duckdb)
   AWS_*, GOOGLE_*      as those clouds' own tools read them
+
+README.md and .env.example name all of them.
 """
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class _Group(click.Group):
@@ -40,17 +49,27 @@ class _Group(click.Group):
     cls=_Group, epilog=_SETTINGS_HELP, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="keycash-assets")
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """Credit requests from files in a bucket to a daily total that can be traced to a line."""
-    from dotenv import load_dotenv
 
-    load_dotenv(Path.cwd() / ".env" if Path(".env").is_file() else REPOSITORY / ".env")
-    context.obj = Settings.from_environment(os.environ)
+
+def _with_settings(
+    command: Callable[Concatenate[Settings, Arguments], Result],
+) -> Callable[Arguments, Result]:
+    """Hand the settings to a command when it runs: with a wrong one its --help answers still."""
+
+    @functools.wraps(command)
+    def with_settings(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        from dotenv import load_dotenv
+
+        load_dotenv(Path.cwd() / ".env" if Path(".env").is_file() else REPOSITORY / ".env")
+        return command(Settings.from_environment(os.environ), *args, **kwargs)
+
+    return with_settings
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def run(settings: Settings) -> None:
     """Run the whole pipeline once, without a UI.
 
@@ -64,12 +83,12 @@ def run(settings: Settings) -> None:
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def up(settings: Settings) -> None:
-    """Start the living platform: object store, Dagster UI, sensor and schedule.
+    """Start the living platform: object store, Dagster with sensor and schedule, Superset.
 
-    Prints the addresses when everything is healthy. Ctrl-C or SIGTERM stops all of it; started
-    again, everything is still there.
+    Prints the addresses and sign-ins when everything is healthy. Ctrl-C or SIGTERM stops all of
+    it; started again, everything is still there.
     """
     from keycash_assets.commands.up import up as bring_up
 
@@ -77,16 +96,19 @@ def up(settings: Settings) -> None:
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def store(settings: Settings) -> None:
-    """Start only the local object store, to go with `dagster dev`; Ctrl-C stops it."""
+    """Start only the local object store, to go with `dagster dev`; Ctrl-C stops it.
+
+    Also prepares Dagster's folder, KEYCASH_HOME/dagster, which is to be its DAGSTER_HOME.
+    """
     from keycash_assets.commands.up import run_object_store
 
     run_object_store(settings)
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def env(settings: Settings) -> None:
     """Print the variables that reach the local bucket, for `eval "$(keycash env)"`."""
     from shlex import quote
@@ -100,7 +122,7 @@ def env(settings: Settings) -> None:
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def status(settings: Settings) -> None:
     """Say what is in use, what is published, and what waits to be loaded."""
     from keycash_assets.commands.status import status as print_status
@@ -109,7 +131,7 @@ def status(settings: Settings) -> None:
 
 
 @main.command()
-@click.pass_obj
+@_with_settings
 def plan(settings: Settings) -> None:
     """Show what the next tick would load, replace or quarantine, writing nothing.
 
@@ -121,8 +143,8 @@ def plan(settings: Settings) -> None:
 
 
 @main.command()
-@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
-@click.pass_obj
+@click.argument("day", metavar="DAY", type=click.DateTime(["%Y-%m-%d"]))
+@_with_settings
 def explain(settings: Settings, day: datetime) -> None:
     """Lead from the total of DAY (as in 2022-01-30) to each request behind it.
 
@@ -137,7 +159,7 @@ def explain(settings: Settings, day: datetime) -> None:
 @main.command()
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--quarantined", is_flag=True, help="All objects with something in quarantine.")
-@click.pass_obj
+@_with_settings
 def replay(settings: Settings, keys: tuple[str, ...], quarantined: bool) -> None:
     """Read objects again, by KEY (or file name) or all with something in quarantine.
 

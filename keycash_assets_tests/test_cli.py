@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from keycash_assets.bucket import bucket_of
+from keycash_assets.cli import main
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
 from keycash_assets.sources import fetch_source_files
@@ -104,19 +105,25 @@ def test_status_says_what_is_published_and_what_is_not_up(home: Path) -> None:
     assert "58,640,025.49 BRL over 31 days" in printed
 
 
-@pytest.mark.parametrize("command", ["run", "up", "status", "plan", "explain", "replay", "store"])
-def test_help_teaches_every_command(tmp_path: Path, command: str) -> None:
-    done = _keycash(tmp_path, command, "--help")
-    assert done.returncode == 0
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_teaches_every_command_even_with_a_wrong_setting(tmp_path: Path, command: str) -> None:
+    done = _keycash(tmp_path, command, "--help", KEYCASH_OBJECTS_URL="not an address")
+    assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 4
     assert command in _keycash(tmp_path, "--help").stdout
+
+
+def test_a_day_that_is_none_is_refused_in_words_that_people_use(tmp_path: Path) -> None:
+    done = _keycash(tmp_path, "explain", "30/01/2022")
+    assert done.returncode != 0
+    assert "explain [OPTIONS] DAY" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
         ({"KEYCASH_OBJECTS_URL": "https://bucket"}, "write s3://bucket/prefix"),
-        ({"KEYCASH_SOURCE": "nowhere"}, "KEYCASH_SOURCE"),
+        ({"KEYCASH_SOURCE": "nowhere"}, "The source files were not uploaded: KEYCASH_SOURCE is"),
         ({"KEYCASH_WAREHOUSE": "md:"}, "name a database"),
     ],
 )

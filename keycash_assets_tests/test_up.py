@@ -48,6 +48,20 @@ def test_each_file_of_the_source_is_a_materialized_partition(living: LivingPlatf
     assert stats["numFailed"] == 0
 
 
+def test_the_logs_of_the_servers_stay_on_this_machine(living: LivingPlatform) -> None:
+    """Dagster's web server uploads and deletes what it finds in DAGSTER_HOME/logs."""
+    logs = {path.name for path in (living.home / "logs").iterdir() if path.stat().st_size}
+    assert {"dagster_web_server.log", "dagster_daemon.log"} <= logs
+    assert [*(living.home / "dagster" / "logs").glob("*")] == []
+    (webserver,) = (
+        process
+        for process in processes_of(living.home)
+        if b"dagster-webserver" in Path(f"/proc/{process}/cmdline").read_bytes()
+    )
+    environment = Path(f"/proc/{webserver}/environ").read_bytes().split(b"\0")
+    assert b"DAGSTER_DISABLE_TELEMETRY=1" in environment
+
+
 def test_sensor_and_schedule_run_without_being_switched_on(living: LivingPlatform) -> None:
     query = (
         "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {"

@@ -81,7 +81,7 @@ def credit_metric(
                 "days": len(days),
                 "requests": sum(requests for _, _, requests in days),
                 "days restated": restated,
-                "daily series": daily_plot([(day, float(total)) for day, total, _ in days]),
+                "daily series": daily_plot([(day, total) for day, total, _ in days]),
                 **table_metadata(connection, "credit_per_day", "data_solicitada DESC"),
             },
         )

@@ -11,6 +11,7 @@ import dagster as dg
 from rich.markup import escape
 
 from keycash_assets.backlog import Backlog
+from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS
 from keycash_assets.commands.console import console
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import KeycashError
@@ -18,16 +19,23 @@ from keycash_assets.sensors import make_partitions, run_request
 from keycash_assets.settings import REPOSITORY, Settings
 
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+_PROPERTIES = {check.name: check.description for check in (*LANDING_CHECKS, *METRIC_CHECKS)}
 
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """How an asset check of a run ended."""
+    """How an asset check of a run ended.
+
+    Attributes:
+        property: What it checks, in a sentence.
+        offenders: What it found, in words.
+    """
 
     name: str
     passed: bool
     blocking: bool
-    description: str
+    property: str
+    offenders: str
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,11 @@ class Pipeline:
             result.success,
             tuple(
                 CheckOutcome(
-                    check.check_name, check.passed, bool(check.blocking), check.description or ""
+                    check.check_name,
+                    check.passed,
+                    bool(check.blocking),
+                    _PROPERTIES[check.check_name],
+                    check.description or "",
                 )
                 for check in result.get_asset_check_evaluations()
             ),
@@ -111,7 +123,11 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
             error = event.step_failure_data.error
-            return (error.cause or error).message.strip()
+            cause = error.cause or error
+            # Our own messages are sentences for people; of other errors the kind says something.
+            return cause.message.strip().removeprefix(
+                f"{KeycashError.__module__}.{cause.cls_name}: "
+            )
     return "the run did not finish"
 
 
@@ -143,7 +159,9 @@ def print_outcome(outcome: RunOutcome) -> None:
         mark = (
             "[green]✓[/]" if check.passed else ("[red]✗[/]" if check.blocking else "[yellow]![/]")
         )
-        kind = " (blocking)" if check.blocking and not check.passed else ""
-        console.print(f"  {mark} {check.name}{kind}: {escape(check.description)}")
+        kind = (
+            "" if check.passed else f" ({'blocking, ' if check.blocking else ''}{check.offenders})"
+        )
+        console.print(f"  {mark} {check.name}{escape(kind)}: {escape(check.property)}")
     if outcome.error is not None:
         console.print(f"[red]Run {outcome.run_id} failed:[/] {escape(outcome.error)}")

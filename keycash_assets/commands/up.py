@@ -73,14 +73,16 @@ def _print_superset(settings: Settings, url: str) -> None:
 
 
 def run_object_store(settings: Settings) -> None:
-    """Run only the local object store until stopped.
+    """Run only the local object store until stopped; `dagster dev` finds its home prepared.
 
     Raises:
         ServerError: It did not start, or ended by itself.
     """
     store = LocalObjectStoreServer(settings.object_store_home)
     with suppress(Stopped), Supervisor() as supervisor, store.start(supervisor):
+        prepare_dagster_home(settings)
         _print_bucket(settings)
+        console.print(f"To run Dagster beside it: DAGSTER_HOME={settings.dagster_home} dagster dev")
         console.print("Ctrl-C stops it; its data stay.")
         supervisor.watch()
     console.print("Stopped.")

@@ -18,7 +18,7 @@ from keycash_assets.local.processes import (
 )
 from keycash_assets.settings import Settings
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 USUAL_PORT = 3000
 
 _HEALTH = """
@@ -35,9 +35,11 @@ _HEALTH = """
 
 
 class DagsterServers:
-    """The servers on 127.0.0.1, started under a supervisor; state and logs in ``DAGSTER_HOME``.
+    """The servers on 127.0.0.1, started under a supervisor; state in ``DAGSTER_HOME``.
 
-    The web server and the daemon share one code server, which also starts the runs.
+    The web server and the daemon share one code server, which also starts the runs. Their logs
+    stand beside that folder: Dagster's web server sends whatever it finds in ``DAGSTER_HOME/logs``
+    to its makers and deletes it, even with telemetry switched off in ``dagster.yaml``.
 
     Args:
         settings: The settings.
@@ -56,6 +58,7 @@ class DagsterServers:
             "KEYCASH_SUPERSET_URL": superset_url,
             **os.environ,
             "DAGSTER_HOME": str(home),
+            "DAGSTER_DISABLE_TELEMETRY": "1",
         }
         programs = Path(sys.executable).parent
         listening = ["--host", "127.0.0.1", "--port"]
@@ -76,7 +79,7 @@ class DagsterServers:
                 f"Dagster's {name}",
                 command,
                 environment,
-                home / "logs" / f"{name.replace(' ', '_')}.log",
+                settings.home / "logs" / f"dagster_{name.replace(' ', '_')}.log",
             )
             for name, command in commands.items()
         ]
