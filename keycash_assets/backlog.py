@@ -81,7 +81,9 @@ def find_backlog(
         if is_whole
         else []
     )
-    return Backlog(_new(connection, again, unreadable), [key for (key,) in vanished], listed, resume_after)
+    return Backlog(
+        _new(connection, again, unreadable), [key for (key,) in vanished], listed, resume_after
+    )
 
 
 def find_new(

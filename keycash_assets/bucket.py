@@ -82,7 +82,7 @@ class Bucket:
                     yield self._without_folder_markers(page)
                 if is_empty:
                     self._raise_if_missing()
-            except (BaseError, OSError) as error:
+            except (BaseError, OSError) as error:  # noqa: PERF203  an attempt costs a request
                 wait = next(waits, None)
                 if wait is None or not may_pass(error):
                     raise self._error("list", error) from error

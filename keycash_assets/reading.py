@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from keycash_assets import retrying
 from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
@@ -27,6 +27,7 @@ from keycash_assets.retrying import (
 if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import ObjectStore as Store
+    from obstore.store import S3Store
 
 WITNESSES = 8
 """How many other objects are tried before it is the store that fails."""
@@ -133,7 +134,8 @@ class Reader:
 
         try:
             # The client does not hand out these headers.
-            url = await obstore.sign_async(self._store, "HEAD", version.key, timedelta(minutes=1))
+            store = cast("S3Store", self._store)
+            url = await obstore.sign_async(store, "HEAD", version.key, timedelta(minutes=1))
             headers = await asyncio.to_thread(_head, url)
         except (BaseError, OSError) as error:
             raise WrongBytesError(
@@ -192,10 +194,9 @@ class _VanishedError(Exception):
 
 
 def _head(url: str) -> Message:
-    with urllib.request.urlopen(  # noqa: S310  made by the client, for the bucket
-        urllib.request.Request(url, method="HEAD"),
-        timeout=retrying.SILENCE.total_seconds(),
-    ) as answer:
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310  the client made the address
+    seconds = retrying.SILENCE.total_seconds()
+    with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310  as above
         headers: Message = answer.headers
         return headers
 

@@ -40,7 +40,8 @@ _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 # S3 answers some faults that pass with the status of those that do not.
 _CODES_THAT_PASS = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
-_STATUSES_THAT_PASS = {"408", "409", "425", "429"}
+# 404, 412 and 416 end a body that was to be resumed after its object changed: anew, it shows.
+_STATUSES_THAT_PASS = {"404", "408", "409", "412", "416", "425", "429"}
 
 
 class WrongBytesError(Exception):
@@ -74,7 +75,7 @@ def client_retries() -> "RetryConfig":
 
 
 def code_of(error: Exception) -> str | None:
-    """The object store's own name for what is wrong, as in ``AccessDenied``; None if it gave none."""
+    """The object store's name for what is wrong, as in ``AccessDenied``; None if it gave none."""
     found = _CODE.search(str(error))
     return found[1] if found else None
 

@@ -1,25 +1,34 @@
 """A faulty object store: what passes is waited for, what stays is one object's own affair.
 
 A proxy in front of the real S3 server makes the faults. The limits of ``retrying`` are shortened:
-one second of silence stands for ten.
+two seconds of silence stand for ten, and the client repeats a request once.
 """
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import duckdb
+import obstore
 import pytest
 
 from keycash_assets import backlog, retrying
 from keycash_assets import bucket as bucket_module
 from keycash_assets.bucket import Bucket
-from keycash_assets.commands.replay import replay
 from keycash_assets.errors import ObjectStoreError
-from keycash_assets.loading import LoadSummary, load_everything_again, load_everything_new
+from keycash_assets.loading import (
+    LoadSummary,
+    load_again,
+    load_everything_again,
+    load_everything_new,
+)
+from keycash_assets.sql import statement
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests import fault_proxy
 from keycash_assets_tests.fault_proxy import Fault, FaultProxy, answers
@@ -42,48 +51,94 @@ PERMANENT = {
     "archived": answers("403 Forbidden", "InvalidObjectState"),
     "encryption_key_disabled": answers("400 Bad Request", "KMS.DisabledException"),
 }
+LASTING = {**TRANSIENT, **PERMANENT}
+WHOLE_STORE = {
+    "throttled": TRANSIENT["throttled"],
+    "reset": TRANSIENT["reset"],
+    "denied": PERMANENT["denied"],
+    "expired_403": answers("403 Forbidden", "ExpiredToken"),
+    "expired_400": answers("400 Bad Request", "ExpiredToken"),
+}
+
+
+def _file(client: str) -> bytes:
+    return document(credit_request(client))
+
+
+@contextmanager
+def _shortened_limits() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrying, "SILENCE", timedelta(seconds=2))
+        patch.setattr(retrying, "CLIENT_RETRIES", 1)
+        patch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.05)
+        yield
 
 
 @contextmanager
 def _behind_a_proxy(platform: Platform) -> Iterator[FaultProxy]:
-    """Have the platform reach its bucket through a proxy; what a test puts goes past it."""
+    """Have a platform reach its bucket through a proxy; what a test puts goes past it."""
     assert platform.client is not None  # made now, with the address of the server itself
-    with (
-        FaultProxy(os.environ["AWS_ENDPOINT_URL_S3"]).running() as proxy,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    server = FaultProxy(os.environ["AWS_ENDPOINT_URL_S3"])
+    with server.running() as proxy, _shortened_limits(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-        patch.setattr(retrying, "SILENCE", timedelta(seconds=1))
-        patch.setattr(retrying, "CLIENT_RETRIES", 1)
-        patch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.05)
+        yield proxy
+
+
+@dataclass
+class Lake:
+    """A bucket and a warehouse without Dagster.
+
+    Attributes:
+        server: The bucket past the proxy.
+        bucket: The bucket through it.
+        warehouse: Path of the DuckDB file.
+    """
+
+    server: Bucket
+    bucket: Bucket
+    warehouse: str
+
+    def put(self, objects: dict[str, bytes]) -> None:
+        """Put objects, by file name below the prefix."""
+        for name, content in objects.items():
+            obstore.put(self.server._store, self.server.key_of(name), content)
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        obstore.delete(self.server._store, self.server.key_of(name))
+
+    def load(self, *, everything_again: bool = False, retract: bool = False) -> LoadSummary:
+        """Load through the proxy."""
+        load = load_everything_again if everything_again else load_everything_new
+        with closing(connect_to_write(self.warehouse)) as connection:
+            return load(connection, self.bucket, "run", retract=retract)
+
+    def rows(self, query: str) -> list[Row]:
+        """The rows of a query on the warehouse."""
+        with closing(duckdb.connect(self.warehouse, read_only=True)) as connection:
+            return connection.execute(query).fetchall()
+
+    def state(self) -> list[list[Row]]:
+        """All that loads write."""
+        tables = ("object_ledger", "landing_table", "quarantine", "load_history")
+        return [self.rows(f"FROM {table} ORDER BY ALL") for table in tables]
+
+
+@pytest.fixture
+def proxy(object_store_environment: dict[str, str]) -> Iterator[FaultProxy]:
+    """A proxy before the object store."""
+    server = FaultProxy(object_store_environment["AWS_ENDPOINT_URL_S3"])
+    with server.running() as proxy, _shortened_limits():
         yield proxy
 
 
 @pytest.fixture
-def proxy(platform: Platform) -> Iterator[FaultProxy]:
-    """The proxy before the bucket of ``platform``."""
-    with _behind_a_proxy(platform) as proxy:
-        yield proxy
-
-
-def _record(name: str) -> bytes:
-    return document(credit_request(name))
-
-
-def _load(
-    platform: Platform, *, everything_again: bool = False, retract: bool = False
-) -> LoadSummary:
-    """Load without Dagster, through the proxy."""
-    load = load_everything_again if everything_again else load_everything_new
-    with closing(connect_to_write(platform.settings.warehouse)) as connection:
-        bucket = Bucket(platform.bucket.url, os.environ)
-        return load(connection, bucket, "run", retract=retract)
-
-
-def _keys(platform: Platform, query: str) -> list[str]:
-    """Names below the prefix in the rows of a query on the warehouse."""
-    start = len(platform.bucket.key_of(""))
-    return [key[start:] for (key, *_) in platform.warehouse(query)]
+def lake(environment: dict[str, str], proxy: FaultProxy, tmp_path: Path) -> Lake:
+    """A bucket of this test behind the proxy, and an empty warehouse."""
+    url = environment["KEYCASH_OBJECTS_URL"]
+    through_proxy = {**environment, "AWS_ENDPOINT_URL_S3": proxy.endpoint}
+    warehouse = str(tmp_path / "warehouse.duckdb")
+    return Lake(Bucket(url, environment), Bucket(url, through_proxy), warehouse)
 
 
 # Faults that pass
@@ -91,12 +146,11 @@ def _keys(platform: Platform, query: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def after_transient_faults(module_platform: Platform) -> dict[str, Fault]:
-    """The faults above, twice each on an object of its own, all of them loaded by one tick."""
-    names = [*TRANSIENT, "untroubled"]
-    module_platform.put({f"{name}.json": _record(name) for name in names})
+    """Each fault twice on an object of its own, all of them loaded by one tick."""
+    module_platform.put({f"passing/{name}.json": _file(f"passing {name}") for name in TRANSIENT})
     with _behind_a_proxy(module_platform) as proxy:
         faults = {
-            name: proxy.inject(change, key=f"/{name}.json", times=2)
+            name: proxy.inject(change, key=f"passing/{name}.json", times=2)
             for name, change in TRANSIENT.items()
         }
         run = module_platform.tick()
@@ -111,277 +165,289 @@ def test_a_fault_that_passes_leaves_no_trace(
 ) -> None:
     """Given up on, one bad second of the network would take an object's records away."""
     assert after_transient_faults[name].hits == 2
-    key = module_platform.bucket.key_of(f"{name}.json")
-    rows = f"SELECT id, problems FROM landing_table WHERE object_key = '{key}'"
-    assert module_platform.published(rows) == [(name, None)]
-    assert module_platform.published("FROM quarantine") == []
+    key = module_platform.bucket.key_of(f"passing/{name}.json")
+    assert module_platform.published(
+        f"SELECT id, problems FROM landing_table WHERE object_key = '{key}'"
+    ) == [(f"passing {name}", None)]
+    assert module_platform.published(f"FROM quarantine WHERE object_key = '{key}'") == []
 
 
-def test_a_page_of_keys_that_breaks_off_is_asked_for_again(
-    platform: Platform, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rest of the bucket would be new later than it is, or count as deleted."""
-    monkeypatch.setattr(bucket_module, "PAGE_OBJECTS", 2)
-    names = [f"{n}.json" for n in range(5)]
-    platform.put({name: _record(name) for name in names})
+def test_a_page_of_keys_that_breaks_off_is_asked_for_again(lake: Lake, proxy: FaultProxy) -> None:
+    """The client does not; the bucket would be unknown at each passing fault."""
+    lake.put({f"{n}.json": _file(str(n)) for n in range(5)})
     faults = [
         proxy.inject(change, listings=True, times=1)
         for change in (fault_proxy.cut_off, fault_proxy.shortened)
     ]
-    assert _load(platform).objects_loaded == 5
+    assert lake.load().objects_loaded == 5
     assert [fault.hits for fault in faults] == [1, 1]
-    assert _keys(platform, "SELECT object_key FROM object_ledger ORDER BY ALL") == names
+
+
+def test_an_upload_is_not_given_up_because_nothing_comes_back_yet(
+    lake: Lake, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a slow line sends, silence is no stall."""
+    monkeypatch.setattr(retrying, "SILENCE", timedelta(seconds=0.2))
+    slow = proxy.inject(fault_proxy.real, methods=("PUT",), before=partial(time.sleep, 0.4))
+    file = tmp_path / "file"
+    file.write_bytes(_file("a"))
+    lake.bucket.put_files({lake.bucket.key_of("a.json"): file}, lambda: None)
+    assert slow.hits == 1
+
+
+def test_pauses_grow_and_are_drawn_at_random() -> None:
+    """Clients that were turned away together would come back together."""
+    draws = [list(retrying.pauses()) for _ in range(100)]
+    longest = list(map(max, zip(*draws, strict=True)))
+    assert len(longest) == retrying.ATTEMPTS - 1
+    for attempt, pause in enumerate(longest):
+        limit = retrying.FIRST_PAUSE_SECONDS * 2**attempt
+        assert limit / 2 < pause <= limit
+    assert len({pause for pauses in draws for pause in pauses}) > 100
 
 
 # Faults of one object that stay
 
-LASTING = {**TRANSIENT, **PERMANENT}
+
+@dataclass
+class Aftermath:
+    """What is published of objects with lasting faults, and after these are mended."""
+
+    ledger: dict[str, Row]
+    quarantine: list[Row]
+    landed: list[str]
+    landed_when_mended: list[str]
+    quarantine_when_mended: list[Row]
 
 
 @pytest.fixture(scope="module")
-def after_lasting_faults(module_platform: Platform) -> dict[str, Fault]:
-    """The faults above, for good, on an object of its own each; all of them in one tick."""
-    names = [*LASTING, "untroubled"]
-    module_platform.put({f"lasting/{name}.json": _record(f"lasting {name}") for name in names})
-    module_platform.client.put_object(
-        Bucket=module_platform.bucket.name,
-        Key=module_platform.bucket.key_of("lasting/encrypted.json"),
-        Body=_record("lasting encrypted"),
+def aftermath(module_platform: Platform) -> Aftermath:
+    """Each fault for good on an object of its own, in one tick; then mended, ten minutes later."""
+    platform = module_platform
+    start = platform.bucket.key_of("lasting/")
+    platform.put({f"lasting/{name}.json": _file(name) for name in [*LASTING, "untroubled"]})
+    platform.client.put_object(
+        Bucket=platform.bucket.name,
+        Key=f"{start}encrypted.json",
+        Body=_file("encrypted"),
         SSECustomerAlgorithm="AES256",
         SSECustomerKey=b"0" * 32,
     )
-    with _behind_a_proxy(module_platform) as proxy:
-        faults = {
-            name: proxy.inject(change, key=f"lasting/{name}.json")
-            for name, change in LASTING.items()
-        }
-        run = module_platform.tick()
+    lasting = f"WHERE starts_with(object_key, '{start}')"
+    ids = f"SELECT id FROM landing_table {lasting} ORDER BY id"
+    quarantine = f"SELECT object_key, line, raw, reason FROM quarantine {lasting}"
+    with _behind_a_proxy(platform) as proxy, pytest.MonkeyPatch.context() as patch:
+        for name, change in LASTING.items():
+            proxy.inject(change, key=f"lasting/{name}.json")
+        run = platform.tick()
         assert run is not None
-        assert run.success, [e.step_failure_data.error for e in run.all_events if e.is_step_failure]
-        assert module_platform.tick() is None, "tried again at once"
-    return faults
+        assert run.success
+        ledger = platform.published(
+            f"SELECT object_key, status, sha256, records, error FROM object_ledger {lasting}"
+        )
+        aftermath = Aftermath(
+            {key.removeprefix(start): tuple(entry) for key, *entry in ledger},
+            platform.published(quarantine),
+            [row[0] for row in platform.published(ids)],
+            [],
+            [],
+        )
+        proxy.heal()
+        assert not platform.evaluate_sensor().run_requests, "tried again before ten minutes"
+        patch.setattr(backlog, "UNREADABLE_AGAIN_AFTER", timedelta(0))
+        run = platform.tick()
+        assert run is not None
+        assert run.success
+        aftermath.landed_when_mended = [row[0] for row in platform.published(ids)]
+        aftermath.quarantine_when_mended = platform.published(quarantine)
+    return aftermath
 
 
 @pytest.mark.parametrize("name", [*LASTING, "encrypted"])
-@pytest.mark.usefixtures("after_lasting_faults")
 def test_an_object_that_cannot_be_read_is_set_aside_with_the_reason(
-    module_platform: Platform, name: str
+    module_platform: Platform, aftermath: Aftermath, name: str
 ) -> None:
     """One object that no retry helps would keep all others from loading, for ever."""
-    key = module_platform.bucket.key_of(f"lasting/{name}.json")
-    ((status, sha256, records, error),) = module_platform.published(
-        f"SELECT status, sha256, records, error FROM object_ledger WHERE object_key = '{key}'"
-    )
+    status, sha256, records, error = aftermath.ledger[f"{name}.json"]
     assert (status, sha256, records) == ("quarantined", None, 0)
     assert error.startswith("could not be read: ")
-    assert module_platform.published(
-        f"SELECT line, raw, reason FROM quarantine WHERE object_key = '{key}'"
-    ) == [(None, b"", error)]
-    assert module_platform.published(f"FROM landing_table WHERE object_key = '{key}'") == []
+    key = module_platform.bucket.key_of(f"lasting/{name}.json")
+    assert [row for row in aftermath.quarantine if row[0] == key] == [(key, None, b"", error)]
 
 
-@pytest.mark.usefixtures("after_lasting_faults")
-def test_the_others_load_beside_it(module_platform: Platform) -> None:
-    assert module_platform.published(
-        "SELECT id FROM landing_table WHERE starts_with(id, 'lasting')"
-    ) == [("lasting untroubled",)]
+def test_the_others_load_beside_those_that_cannot_be_read(aftermath: Aftermath) -> None:
+    assert aftermath.landed == ["untroubled"]
+
+
+def test_what_could_not_be_read_heals_by_itself_after_ten_minutes(
+    module_platform: Platform, aftermath: Aftermath
+) -> None:
+    """Nobody puts it again: its version is the same, and the ledger has seen it."""
+    assert aftermath.landed_when_mended == sorted([*LASTING, "untroubled"])
+    key = module_platform.bucket.key_of("lasting/encrypted.json")
+    assert [row[0] for row in aftermath.quarantine_when_mended] == [key]
 
 
 @pytest.mark.parametrize(
     ("fault", "requests"),
     [
-        # The tests let the client repeat a request once.
         ("throttled", retrying.ATTEMPTS * 2),
         ("reset_halfway", retrying.ATTEMPTS * 2),
         ("corrupted", retrying.ATTEMPTS),
         ("denied", 1),
     ],
 )
-def test_retries_end(platform: Platform, proxy: FaultProxy, fault: str, requests: int) -> None:
+def test_retries_end(lake: Lake, proxy: FaultProxy, fault: str, requests: int) -> None:
     """Without an end, one object would hold up all others."""
-    platform.put({"a.json": _record("a"), "b.json": _record("b")})
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
     injected = proxy.inject(LASTING[fault], key="/a.json")
-    assert _load(platform).objects_quarantined == 1
+    assert lake.load().objects_quarantined == 1
     assert injected.hits == requests
 
 
-def test_an_unreadable_object_heals_by_itself_after_ten_minutes(
-    platform: Platform, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody puts it again: its version is the same, and the ledger has seen it."""
-    platform.put({"a.json": _record("a"), "b.json": _record("b")})
-    proxy.inject(PERMANENT["denied"], key="/a.json")
-    assert platform.tick() is not None
-    proxy.heal()
-    assert not platform.evaluate_sensor().run_requests
-    monkeypatch.setattr(backlog, "UNREADABLE_AGAIN_AFTER", timedelta(0))
-    run = platform.tick()
-    assert run is not None
-    assert run.success
-    assert platform.published("SELECT id FROM landing_table ORDER BY id") == [("a",), ("b",)]
-    assert platform.published("FROM quarantine") == []
-    assert platform.published("SELECT DISTINCT status FROM object_ledger") == [("loaded",)]
-
-
 def test_a_replay_of_what_is_quarantined_reads_an_unreadable_object_at_once(
-    platform: Platform, proxy: FaultProxy
+    lake: Lake, proxy: FaultProxy
 ) -> None:
-    platform.put({"a.json": _record("a"), "b.json": _record("b")})
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
     proxy.inject(fault_proxy.corrupted, key="/a.json")
-    assert _load(platform).objects_quarantined == 1
+    assert lake.load().objects_quarantined == 1
     proxy.heal()
-    assert platform.run("ingest_objects").success  # publishes: a replay reads what is published
-    assert replay(platform.settings, [], quarantined=True)
-    assert platform.published("SELECT id FROM landing_table ORDER BY id") == [("a",), ("b",)]
-    assert platform.published("FROM quarantine") == []
+    assert lake.load().objects_seen == 0
+    keys = [key for (key,) in lake.rows(statement("reports/quarantined_keys"))]
+    with closing(connect_to_write(lake.warehouse)) as connection:
+        assert load_again(connection, lake.bucket, keys, "replay").objects_loaded == 1
+    assert lake.rows("SELECT id FROM landing_table ORDER BY id") == [("a",), ("b",)]
+    assert lake.rows("FROM quarantine") == []
 
 
 def test_an_unreadable_new_version_takes_the_rows_of_the_old_one_away(
-    platform: Platform, proxy: FaultProxy
+    lake: Lake, proxy: FaultProxy
 ) -> None:
     """They would be numbers that no file says any more."""
-    platform.put({"a.json": _record("old"), "b.json": _record("b")})
-    _load(platform)
-    platform.put({"a.json": _record("newer")})
+    lake.put({"a.json": _file("old"), "b.json": _file("b")})
+    lake.load()
+    lake.put({"a.json": _file("newer")})
     proxy.inject(PERMANENT["denied"], key="/a.json")
-    assert _load(platform).objects_quarantined == 1
-    assert platform.warehouse("SELECT id FROM landing_table") == [("b",)]
+    assert lake.load().objects_quarantined == 1
+    assert lake.rows("SELECT id FROM landing_table") == [("b",)]
 
 
+@pytest.mark.parametrize("fault", ["corrupted", "denied"])
 def test_a_version_that_was_read_before_stays_when_it_cannot_be_read_again(
-    platform: Platform, proxy: FaultProxy
+    lake: Lake, proxy: FaultProxy, fault: str
 ) -> None:
     """A full load would take away rows that were right, and are still."""
-    platform.put({"a.json": _record("a"), "b.json": _record("b")})
-    _load(platform)
-    before = platform.warehouse("FROM landing_table ORDER BY id")
-    proxy.inject(fault_proxy.corrupted, key="/a.json")
-    assert _load(platform, everything_again=True).objects_deferred == 1
-    columns = "SELECT id, record, object_key, object_etag FROM landing_table ORDER BY id"
-    assert len(platform.warehouse(columns)) == len(before) == 2
-    assert platform.warehouse("SELECT DISTINCT status FROM object_ledger") == [("loaded",)]
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
+    lake.load()
+    proxy.inject(LASTING[fault], key="/a.json")
+    assert lake.load(everything_again=True).objects_deferred == 1
+    assert lake.rows("SELECT id FROM landing_table ORDER BY id") == [("a",), ("b",)]
+    assert lake.rows("SELECT DISTINCT status FROM object_ledger") == [("loaded",)]
+    assert lake.rows("FROM quarantine") == []
 
 
 @pytest.mark.parametrize("fault", ["throttled", "denied"])
 def test_one_new_object_that_cannot_be_read_beside_old_ones_that_can_is_set_aside(
-    platform: Platform, proxy: FaultProxy, fault: str
+    lake: Lake, proxy: FaultProxy, fault: str
 ) -> None:
     """The usual tick has one new object: its run would fail until another one comes."""
-    platform.put({"a.json": _record("a")})
-    _load(platform)
-    platform.put({"b.json": _record("b")})
+    lake.put({"a.json": _file("a")})
+    lake.load()
+    lake.put({"b.json": _file("b")})
     proxy.inject(LASTING[fault], key="/b.json")
-    assert _load(platform).objects_quarantined == 1
+    assert lake.load().objects_quarantined == 1
 
 
 # Faults of the store as a whole
 
-WHOLE_STORE = {
-    "throttled": TRANSIENT["throttled"],
-    "reset": TRANSIENT["reset"],
-    "denied": PERMANENT["denied"],
-    "expired_403": answers("403 Forbidden", "ExpiredToken"),
-    "expired_400": answers("400 Bad Request", "ExpiredToken"),
-}
-
-
-def _state(platform: Platform) -> list[list[Row]]:
-    tables = ("object_ledger", "landing_table", "quarantine", "load_history")
-    return [platform.warehouse(f"FROM {table} ORDER BY ALL") for table in tables]
-
 
 @pytest.mark.parametrize("name", WHOLE_STORE)
 def test_a_store_that_fails_as_a_whole_is_no_store_of_unreadable_objects(
-    platform: Platform, proxy: FaultProxy, name: str
+    lake: Lake, proxy: FaultProxy, name: str
 ) -> None:
     """All that is new would be quarantined, and what it replaces would leave."""
-    platform.put({f"{n}.json": _record(f"old {n}") for n in range(3)})
-    _load(platform)
-    before = _state(platform)
-    platform.put({f"{n}.json": _record(f"new {n}") for n in range(1, 4)})
+    lake.put({f"{n}.json": _file(f"old {n}") for n in range(3)})
+    lake.load()
+    before = lake.state()
+    lake.put({f"{n}.json": _file(f"new {n}") for n in range(1, 4)})
     proxy.inject(WHOLE_STORE[name], methods=("GET", "HEAD"))
     if "expired" in name:  # between the listing and the first object
         proxy.inject(WHOLE_STORE[name], listings=True, skip=1)
-    with pytest.raises(ObjectStoreError, match=r"Cannot (read|list) s3://"):
-        _load(platform)
-    assert _state(platform) == before
+    with pytest.raises(ObjectStoreError, match=r"Cannot read s3://.*(expired|permissions)"):
+        lake.load()
+    assert lake.state() == before
     proxy.heal()
-    assert _load(platform).objects_loaded == 3
+    assert lake.load().objects_loaded == 3
 
 
 def test_a_store_that_fails_during_a_load_leaves_nothing_half_loaded(
-    platform: Platform, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not read yet would be quarantined because the beginning was read."""
     monkeypatch.setattr(bucket_module, "REQUESTS_IN_FLIGHT", 1)
-    platform.put({f"{n}.json": _record(str(n)) for n in range(6)})
-    outage = proxy.inject(TRANSIENT["throttled"], skip=3)
+    lake.put({f"{n}.json": _file(str(n)) for n in range(6)})
+    proxy.inject(TRANSIENT["throttled"], skip=3)
     with pytest.raises(ObjectStoreError, match="SlowDown"):
-        _load(platform)
-    assert outage.hits > 0
-    assert platform.warehouse("FROM object_ledger") == []
+        lake.load()
+    assert lake.rows("FROM object_ledger") == []
     proxy.heal()
-    assert _load(platform).objects_loaded == 6
+    assert lake.load().objects_loaded == 6
 
 
 @pytest.mark.parametrize(
     ("fault", "is_its_own"), [("archived", True), ("corrupted", True), ("throttled", False)]
 )
 def test_the_only_object_is_set_aside_if_the_store_answers(
-    platform: Platform, proxy: FaultProxy, fault: str, is_its_own: bool
+    lake: Lake, proxy: FaultProxy, fault: str, is_its_own: bool
 ) -> None:
     """No other object can show whether it is the store that fails: what it says does."""
-    platform.put({"a.json": _record("a")})
+    lake.put({"a.json": _file("a")})
     proxy.inject(LASTING[fault])
     if is_its_own:
-        assert _load(platform).objects_quarantined == 1
+        assert lake.load().objects_quarantined == 1
     else:
         with pytest.raises(ObjectStoreError):
-            _load(platform)
+            lake.load()
 
 
-@pytest.mark.parametrize("name", ["expired_403", "expired_400"])
-def test_expired_credentials_are_named_by_the_sensor_and_the_run(
-    platform: Platform, proxy: FaultProxy, name: str
-) -> None:
+def test_expired_credentials_are_named_by_the_sensor_and_the_run(module_platform: Platform) -> None:
     """Whoever reads it has to know what to renew; and no runs are to be launched meanwhile."""
-    platform.put({"a.json": _record("a")})
-    requests = platform.evaluate_sensor().run_requests
-    assert requests
-    tags = dict(requests[0].tags)
-    proxy.inject(WHOLE_STORE[name], listings=None, methods=("GET", "HEAD"))
-    tick = platform.evaluate_sensor()
-    assert not tick.run_requests
-    assert "have expired: renew them" in str(tick.skip_message)
-    run = platform.run("ingest_objects", tags=tags)
+    module_platform.put({"expired.json": _file("expired")})
+    before = module_platform.published("FROM object_ledger ORDER BY ALL")
+    with _behind_a_proxy(module_platform) as proxy:
+        requests = module_platform.evaluate_sensor().run_requests
+        assert requests
+        proxy.inject(WHOLE_STORE["expired_403"], listings=None, methods=("GET", "HEAD"))
+        tick = module_platform.evaluate_sensor()
+        assert not tick.run_requests
+        assert "have expired: renew them" in str(tick.skip_message)
+        run = module_platform.run("ingest_objects", tags=dict(requests[0].tags))
     assert not run.success
     failed = next(event for event in run.all_events if event.is_step_failure)
     assert "have expired: renew them" in str(failed.step_failure_data.error)
-    proxy.heal()
-    assert platform.run("ingest_objects", tags=tags).success
-    assert platform.published("SELECT id FROM landing_table") == [("a",)]
+    assert module_platform.warehouse("FROM object_ledger ORDER BY ALL") == before
 
 
 def test_a_listing_that_fails_half_way_is_not_the_whole_bucket(
-    platform: Platform, proxy: FaultProxy, tmp_path: Path
+    lake: Lake, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """The objects of its second page would count as deleted, and their rows would leave."""
     file = tmp_path / "file"
-    file.write_bytes(_record("a"))
-    keys = [platform.bucket.key_of(f"{n:04}.json") for n in range(1_001)]
-    platform.bucket.put_files(dict.fromkeys(keys, file), lambda: None)
-    assert _load(platform).objects_loaded == len(keys)
-    before = _state(platform)
+    file.write_bytes(_file("a"))
+    keys = [lake.bucket.key_of(f"{n:04}.json") for n in range(1_001)]
+    lake.server.put_files(dict.fromkeys(keys, file), lambda: None)
+    with closing(connect_to_write(lake.warehouse)) as connection:
+        assert load_everything_new(connection, lake.server, "run").objects_loaded == len(keys)
+    before = lake.state()
     second_page = proxy.inject(fault_proxy.cut_off, listings=True, skip=1)
     for everything_again in (False, True):
         with pytest.raises(ObjectStoreError, match="Cannot list"):
-            _load(platform, everything_again=everything_again, retract=True)
-    assert second_page.hits == 2 * retrying.ATTEMPTS
-    assert "Not known whether anything is new" in str(platform.evaluate_sensor().skip_message)
-    assert _state(platform) == before
+            lake.load(everything_again=everything_again, retract=True)
+    assert second_page.hits > retrying.ATTEMPTS
+    assert lake.state() == before
     proxy.heal()
     once = proxy.inject(fault_proxy.cut_off, listings=True, skip=1, times=1)
-    pages = Bucket(platform.bucket.url, os.environ).pages()
+    pages = lake.bucket.pages()
     assert sorted(key for page in pages for key in page["object_key"].to_pylist()) == keys
     assert once.hits == 1
 
@@ -390,30 +456,43 @@ def test_a_listing_that_fails_half_way_is_not_the_whole_bucket(
 
 
 def test_an_object_that_changes_between_listing_and_reading_is_left_to_the_next_tick(
-    platform: Platform, proxy: FaultProxy
+    lake: Lake, proxy: FaultProxy
 ) -> None:
     """Bytes of one version under the name of another would never be found again."""
-    platform.put({"a.json": _record("listed"), "b.json": _record("b")})
-    overwrite = partial(platform.put, {"a.json": _record("overwritten")})
+    lake.put({"a.json": _file("listed"), "b.json": _file("b")})
+    overwrite = partial(lake.put, {"a.json": _file("overwritten")})
     proxy.inject(fault_proxy.real, key="/a.json", times=1, before=overwrite)
-    summary = _load(platform)
+    summary = lake.load()
     assert (summary.objects_loaded, summary.objects_deferred) == (1, 1)
-    assert _load(platform).objects_loaded == 1
-    ids = platform.warehouse("SELECT id FROM landing_table ORDER BY id")
+    assert lake.load().objects_loaded == 1
+    ids = lake.rows("SELECT id FROM landing_table ORDER BY id")
     assert ids == [("b",), ("overwritten",)]
 
 
-def test_an_object_that_vanishes_between_listing_and_reading_is_no_fault(
-    platform: Platform, proxy: FaultProxy
+def test_an_object_that_changes_while_it_is_read_is_left_to_the_next_tick(
+    lake: Lake, proxy: FaultProxy
 ) -> None:
-    platform.put({"a.json": _record("a"), "b.json": _record("b")})
-    vanish = partial(platform.delete, "a.json")
+    """The client goes on where a body broke off: half of it could be of another version."""
+    lake.put({"a.json": _file("listed"), "b.json": _file("b")})
+    proxy.inject(fault_proxy.cut_off, key="/a.json", times=1)
+    overwrite = partial(lake.put, {"a.json": _file("LISTED")})
+    proxy.inject(fault_proxy.real, key="/a.json", times=1, before=overwrite)
+    summary = lake.load()
+    assert (summary.objects_loaded, summary.objects_deferred) == (1, 1)
+    assert lake.load().objects_loaded == 1
+    assert lake.rows("SELECT id FROM landing_table ORDER BY id") == [("LISTED",), ("b",)]
+
+
+def test_an_object_that_vanishes_between_listing_and_reading_is_no_fault(
+    lake: Lake, proxy: FaultProxy
+) -> None:
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
+    vanish = partial(lake.delete, "a.json")
     proxy.inject(fault_proxy.real, key="/a.json", times=1, before=vanish)
-    run = platform.tick()
-    assert run is not None
-    assert run.success
-    assert platform.published("SELECT id FROM landing_table") == [("b",)]
-    assert platform.published("FROM quarantine") == []
+    summary = lake.load()
+    assert (summary.objects_loaded, summary.objects_deferred) == (1, 1)
+    assert lake.rows("FROM quarantine") == []
+    assert lake.load().objects_seen == 0
 
 
 # ETags
@@ -427,17 +506,15 @@ def test_an_object_that_vanishes_between_listing_and_reading_is_no_fault(
     ],
 )
 def test_an_etag_that_is_no_digest_of_the_content_is_not_taken_for_one(
-    platform: Platform, proxy: FaultProxy, headers: dict[str, str]
+    lake: Lake, proxy: FaultProxy, headers: dict[str, str]
 ) -> None:
     """Of encrypted objects it is none, though it looks like one: none of them would load."""
-    content = _record("a")
-    platform.put({"a.json": content})
-    other = document(credit_request("b"))
+    content, other = _file("a"), _file("b")
     assert len(other) == len(content)
+    lake.put({"a.json": content})
     proxy.inject(fault_proxy.with_body(other), key="/a.json")
     proxy.inject(fault_proxy.with_headers(headers), key="/a.json", methods=("HEAD",))
-    assert _load(platform).objects_loaded == 1
+    assert lake.load().objects_loaded == 1
     assert [method for method, target in proxy.requests if "/a.json" in target] == ["GET", "HEAD"]
-    assert platform.warehouse("SELECT id FROM landing_table") == [("b",)]
     digest = hashlib.sha256(other).hexdigest()
-    assert platform.warehouse("SELECT sha256 FROM object_ledger") == [(digest,)]
+    assert lake.rows("SELECT sha256 FROM object_ledger") == [(digest,)]
