@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, cast
 
 from keycash_assets import retrying
@@ -137,7 +138,7 @@ class Reader:
             store = cast("S3Store", self._store)
             url = await obstore.sign_async(store, "HEAD", version.key, timedelta(minutes=1))
             headers = await asyncio.to_thread(_head, url)
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, HTTPException) as error:
             raise WrongBytesError(
                 f"the bytes that came do not have the MD5 {version.etag}, and whether that is one "
                 f"could not be asked: {reason(error)}"

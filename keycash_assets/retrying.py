@@ -31,15 +31,19 @@ SILENCE = timedelta(seconds=10)
 """A connection over which nothing has come for so long has failed."""
 
 LONGEST_READ = timedelta(hours=6)
-UPLOAD_REQUEST = timedelta(minutes=5)
+"""How long a body may take, as long as it is not silent."""
+
+LONGEST_UPLOAD = timedelta(minutes=5)
+"""How long a request may take that sends a file, or 5 MB of it."""
 
 Result = TypeVar("Result")
 
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
+_TIMED_OUT = "TimedOut"
 # S3 answers some faults that pass with the status of those that do not.
-_CODES_THAT_PASS = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
+_CODES_THAT_PASS = {"RequestTimeout", "ThrottlingException", "KMS.ThrottlingException"}
 # 404, 412 and 416 end a body that was to be resumed after its object changed: anew, it shows.
 _STATUSES_THAT_PASS = {"404", "408", "409", "412", "416", "425", "429"}
 
@@ -57,7 +61,7 @@ def client_options(*, allow_http: bool, uploads: bool = False) -> "ClientConfig"
     """
     options: ClientConfig = {"allow_http": allow_http, "connect_timeout": timedelta(seconds=5)}
     if uploads:
-        return {**options, "timeout": UPLOAD_REQUEST}
+        return {**options, "timeout": LONGEST_UPLOAD}
     return {**options, "read_timeout": SILENCE, "timeout": LONGEST_READ}
 
 
@@ -82,12 +86,14 @@ def code_of(error: Exception) -> str | None:
 
 def reason(error: Exception) -> str:
     """What is wrong, in a line."""
-    text = str(error).split("\n\nDebug source", 1)[0]
+    text, _, cause = str(error).partition("\n\nDebug source")
     status, code, message = (find.search(text) for find in (_STATUS, _CODE, _MESSAGE))
-    if status is None:
-        return text.removeprefix("Generic S3 error: ").removeprefix("Generic GCS error: ")
-    details = [found[1].strip() for found in (status, code, message) if found is not None]
-    return ", ".join(details)
+    if status is not None:
+        return ", ".join(found[1].strip() for found in (status, code, message) if found)
+    if _TIMED_OUT in cause:
+        return f"nothing came for {SILENCE.total_seconds():g} seconds"
+    # Before the dash stand the address and how often it was tried.
+    return text.rsplit(" - ", 1)[-1].removeprefix("Generic S3 error: ")
 
 
 def may_pass(error: Exception) -> bool:

@@ -195,6 +195,7 @@ class FaultProxy:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.endpoint = ""
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def inject(self, change: Callable[[Response], Response], **matching: Any) -> Fault:
         """Put a fault in force."""
@@ -224,21 +225,22 @@ class FaultProxy:
             thread.join()
             loop.close()
 
-    @staticmethod
-    async def _stop(server: asyncio.Server) -> None:
+    async def _stop(self, server: asyncio.Server) -> None:
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.wait(others, timeout=0.1)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             await self._one_request(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client went away: it may
         finally:
             writer.close()
+            self._writers.remove(writer)
 
     async def _one_request(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
