@@ -7,6 +7,7 @@ ledger; the run repeats it under the writer's lock, so that a repeated request i
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from keycash_assets import sql
@@ -16,6 +17,11 @@ from keycash_assets.core.objects import ObjectVersion
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection as Connection
+
+UNREADABLE_AGAIN_AFTER = timedelta(minutes=10)
+"""A version that could not be read is new again after so long: nobody will put it again."""
+
+_NEVER = datetime(1, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ def find_backlog(
     after: str | None = None,
     seconds: float = float("inf"),
     again: bool = False,
+    unreadable: bool = True,
 ) -> Backlog:
     """List the bucket and compare it with the ledger.
 
@@ -51,6 +58,7 @@ def find_backlog(
         after: Where an earlier listing stopped.
         seconds: How long to list before the rest is left to a later call.
         again: Whether to take every version for new.
+        unreadable: Whether to take for new, after a while, what could not be read.
 
     Raises:
         ObjectStoreError: The bucket could not be listed.
@@ -73,11 +81,18 @@ def find_backlog(
         if is_whole
         else []
     )
-    return Backlog(_new(connection, again), [key for (key,) in vanished], listed, resume_after)
+    return Backlog(
+        _new(connection, again, unreadable), [key for (key,) in vanished], listed, resume_after
+    )
 
 
 def find_new(
-    connection: "Connection", bucket: Bucket, keys: Sequence[str], *, again: bool = False
+    connection: "Connection",
+    bucket: Bucket,
+    keys: Sequence[str],
+    *,
+    again: bool = False,
+    unreadable: bool = True,
 ) -> list[ObjectVersion]:
     """The versions of these keys that the ledger has not seen, oldest first.
 
@@ -86,13 +101,14 @@ def find_new(
         bucket: The bucket.
         keys: Object keys.
         again: Whether to take every version for new.
+        unreadable: Whether to take for new, after a while, what could not be read.
 
     Raises:
         ObjectStoreError: The bucket could not be asked.
     """
     connection.execute(sql.statement("backlog/listed_objects"))
     _add(connection, bucket.current_versions(keys))
-    return _new(connection, again)
+    return _new(connection, again, unreadable)
 
 
 def _add(connection: "Connection", page: "pa.Table") -> None:
@@ -101,6 +117,8 @@ def _add(connection: "Connection", page: "pa.Table") -> None:
     connection.unregister("listed_page")
 
 
-def _new(connection: "Connection", again: bool) -> list[ObjectVersion]:
-    rows = connection.execute(sql.statement("backlog/new_objects"), {"again": again}).fetchall()
+def _new(connection: "Connection", again: bool, unreadable: bool) -> list[ObjectVersion]:
+    before = datetime.now(timezone.utc) - UNREADABLE_AGAIN_AFTER if unreadable else _NEVER
+    parameters = {"again": again, "unreadable_before": before}
+    rows = connection.execute(sql.statement("backlog/new_objects"), parameters).fetchall()
     return [ObjectVersion(*row) for row in rows]

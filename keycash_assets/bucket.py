@@ -1,44 +1,36 @@
 """The bucket: S3, Google Cloud Storage, or the local object store, all alike."""
 
 import asyncio
-import hashlib
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
+from keycash_assets.reading import FetchedObject, Reader
+from keycash_assets.retrying import (
+    client_options,
+    client_retries,
+    code_of,
+    may_pass,
+    pauses,
+    persistently,
+    reason,
+)
 from keycash_assets.settings import Settings, object_store_environment
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from obstore import GetResult, ObjectMeta
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Store
     from obstore.store import S3Config
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 10_000
-_CHUNK_BYTES = 4 * 1024**2
-
-
-@dataclass(frozen=True)
-class FetchedObject:
-    """An object's bytes, proved to be those of the version that was asked for.
-
-    Attributes:
-        version: What was asked for.
-        data: The bytes, in memory or mapped; None if the version is no longer there.
-        sha256: Digest of the bytes in hexadecimal; empty without them.
-    """
-
-    version: ObjectVersion
-    data: Content | None
-    sha256: str
+_EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
 class Bucket:
@@ -56,6 +48,9 @@ class Bucket:
         self.prefix = parts.path.strip("/")
         self._scheme = parts.scheme
         self._store = _store(parts.scheme, parts.netloc, environment)
+        self._new_upload_store = partial(
+            _store, parts.scheme, parts.netloc, environment, uploads=True
+        )
 
     def key_of(self, name: str) -> str:
         """The key of a file of this name under the prefix."""
@@ -74,25 +69,38 @@ class Bucket:
         Raises:
             ObjectStoreError: The listing failed; what came before it is not the whole bucket.
         """
-        import obstore  # noqa: PLC0415  shortens start-up
-        from obstore.exceptions import BaseError  # noqa: PLC0415
+        from obstore.exceptions import BaseError  # noqa: PLC0415  shortens start-up
 
-        try:
-            stream = obstore.list(
-                self._store,
-                self.prefix or None,
-                offset=after,
-                chunk_size=PAGE_OBJECTS,
-                return_arrow=True,
-            )
-            is_empty = True
-            for page in stream:
-                is_empty = False
-                yield self._without_folder_markers(_listing(page))
-            if is_empty:
-                self._raise_if_missing()
-        except (BaseError, OSError) as error:
-            raise self._error("list", error) from error
+        waits = pauses()
+        is_empty = True
+        while True:
+            try:
+                for page in self._unguarded_pages(after):
+                    after = page["object_key"][-1].as_py()
+                    waits = pauses()
+                    is_empty = False
+                    yield self._without_folder_markers(page)
+                if is_empty:
+                    self._raise_if_missing()
+            except (BaseError, OSError) as error:  # noqa: PERF203  an attempt costs a request
+                wait = next(waits, None)
+                if wait is None or not may_pass(error):
+                    raise self._error("list", error) from error
+                time.sleep(wait)
+            else:
+                return
+
+    def _unguarded_pages(self, after: str | None) -> "Iterator[pa.Table]":
+        import obstore  # noqa: PLC0415  shortens start-up
+
+        stream = obstore.list(
+            self._store,
+            self.prefix or None,
+            offset=after,
+            chunk_size=PAGE_OBJECTS,
+            return_arrow=True,
+        )
+        return map(_listing, stream)
 
     def all_versions(self) -> list[ObjectVersion]:
         """List every object under the prefix.
@@ -116,59 +124,53 @@ class Bucket:
         Raises:
             ObjectStoreError: The bucket could not be asked.
         """
-        import obstore  # noqa: PLC0415  shortens start-up
         import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
-        async def head(key: str) -> "ObjectMeta | None":
-            try:
-                return await obstore.head_async(self._store, key)
-            except FileNotFoundError:
-                return None
-
-        found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
-        return pa.table(
+        found, refused = self._heads(keys)
+        versions = pa.table(
             {
-                "object_key": pa.array([meta["path"] for meta in found], pa.string()),
-                "object_etag": pa.array(
-                    [(meta["e_tag"] or "").strip('"') for meta in found], pa.string()
-                ),
+                "object_key": _strings([meta["path"] for meta in found]),
+                "object_etag": _strings([(meta["e_tag"] or "").strip('"') for meta in found]),
                 "size_bytes": pa.array([meta["size"] for meta in found], pa.int64()),
                 "last_modified": pa.array(
                     [meta["last_modified"] for meta in found], pa.timestamp("us", "UTC")
                 ),
             }
         )
+        if not refused:
+            return versions
+        # Of an object encrypted with a key of its owner's, for one, only the listing tells.
+        listed = (_among(page, refused) for page in self.pages())
+        return pa.concat_tables([versions, *listed])
+
+    def _heads(self, keys: Sequence[str]) -> "tuple[list[ObjectMeta], list[str]]":
+        """What stands under these keys, and the keys of which the store does not say it."""
+        import obstore  # noqa: PLC0415  shortens start-up
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        refused: list[str] = []
+
+        async def head(key: str) -> "ObjectMeta | None":
+            try:
+                return await persistently(partial(obstore.head_async, self._store, key))
+            except FileNotFoundError:
+                return None
+            except BaseError:
+                refused.append(key)
+                return None
+
+        found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
+        return found, refused
 
     def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
         """Read objects concurrently, each only if it still is the version asked for.
 
-        What is larger than ``MAX_MEMORY_BYTES`` goes to a temporary file.
-
         Raises:
-            ObjectStoreError: The bucket could not be read, or gave fewer bytes than it lists.
+            ObjectStoreError: The bucket cannot be read. One object that cannot be, while others
+                can, is a result.
         """
-        import obstore  # noqa: PLC0415  shortens start-up
-        from obstore.exceptions import PreconditionError  # noqa: PLC0415
-
-        async def get(version: ObjectVersion) -> FetchedObject:
-            try:
-                result = await obstore.get_async(
-                    self._store,
-                    version.key,
-                    options={"if_match": self._entity_tag(version.etag)},
-                )
-                data, sha256 = await _received(result, version.size_bytes)
-            except (FileNotFoundError, PreconditionError):
-                return FetchedObject(version, None, "")
-            if len(data) != version.size_bytes:
-                raise ObjectStoreError(
-                    f"{version.key}: {len(data):,} bytes came, {version.size_bytes:,} are listed "
-                    f"for version {version.etag}. Nothing of it was loaded; the next run tries "
-                    "again."
-                )
-            return FetchedObject(version, data, sha256)
-
-        return self._concurrently(get, versions, "read")
+        reader = Reader(self._store, self.prefix, self._scheme)
+        return self._concurrently(reader.read, versions, "read")
 
     def put_files(
         self,
@@ -186,8 +188,10 @@ class Bucket:
         """
         import obstore  # noqa: PLC0415  shortens start-up
 
+        store = self._new_upload_store()
+
         async def put(key: str) -> None:
-            await obstore.put_async(self._store, key, files[key])
+            await obstore.put_async(store, key, files[key])
             advance()
 
         self._concurrently(put, list(files), "write to")
@@ -232,20 +236,19 @@ class Bucket:
         empty = page.filter(pc.equal(page["size_bytes"], 0))["object_key"].to_pylist()
         if not empty:
             return page
-        objects = set(self.current_versions(empty)["object_key"].to_pylist())
-        markers = [key for key in empty if key not in objects]
+        found, refused = self._heads(empty)
+        markers = set(empty) - {meta["path"] for meta in found} - set(refused)
         return page.filter(pc.invert(pc.is_in(page["object_key"], value_set=_strings(markers))))
 
-    def _entity_tag(self, etag: str) -> str:
-        return f'"{etag}"' if self._scheme == "s3" else etag
-
     def _error(self, verb: str, error: Exception) -> ObjectStoreError:
-        reason = str(error).split("\n\nDebug source", 1)[0]
-        return ObjectStoreError(
-            f"Cannot {verb} {self.url}: {reason}. Check that the address, the credentials and the "
-            "permissions are right and that the object store is up; `keycash status` says what is "
-            "in use."
+        advice = (
+            "The credentials have expired: renew them, and start again what has them in its "
+            "environment."
+            if code_of(error) in _EXPIRED
+            else "Check that the address, the credentials and the permissions are right and that "
+            "the object store is up; `keycash status` says what is in use."
         )
+        return ObjectStoreError(f"Cannot {verb} {self.url}: {reason(error)}. {advice}")
 
 
 def _listing(page: object) -> "pa.Table":
@@ -264,31 +267,30 @@ def _listing(page: object) -> "pa.Table":
     )
 
 
-def _strings(values: Sequence[str]) -> "pa.Array":
+def _strings(values: Collection[str]) -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
     return pa.array(values, pa.string())
 
 
-async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str]:
-    """The bytes of an answer and their digest in hexadecimal."""
-    if size_bytes <= MAX_MEMORY_BYTES:
-        data = bytes(await result.bytes_async())
-        return data, hashlib.sha256(data).hexdigest()
-    digest = hashlib.sha256()
-    with tempfile.TemporaryFile(prefix="keycash-") as file:
-        async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
-            digest.update(chunk)
-            file.write(chunk)
-        return mapped(file), digest.hexdigest()
+def _among(page: "pa.Table", keys: Sequence[str]) -> "pa.Table":
+    import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
+
+    return page.filter(pc.is_in(page["object_key"], value_set=_strings(keys)))
 
 
-def _store(scheme: str, bucket: str, environment: Mapping[str, str]) -> "Store":
-    """A client that takes its credentials as the cloud's own tools do."""
+def _store(
+    scheme: str, bucket: str, environment: Mapping[str, str], *, uploads: bool = False
+) -> "Store":
+    """A client that takes its credentials as the cloud's own tools do, to read or to upload."""
     from obstore.store import GCSStore, S3Store  # noqa: PLC0415  shortens start-up
 
     if scheme == "gs":
-        return GCSStore(bucket)
+        return GCSStore(
+            bucket,
+            client_options=client_options(allow_http=False, uploads=uploads),
+            retry_config=client_retries(),
+        )
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     # Named as the variables are: under other names the process's own variables would win.
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -300,12 +302,10 @@ def _store(scheme: str, bucket: str, environment: Mapping[str, str]) -> "Store":
     if region:
         config["AWS_REGION"] = region
     options: dict[str, Any] = {
-        "client_options": {
-            "allow_http": (endpoint or "").startswith("http://"),
-            "connect_timeout": timedelta(seconds=5),
-            "timeout": timedelta(minutes=5),
-        },
-        "retry_config": {"max_retries": 5, "retry_timeout": timedelta(seconds=20)},
+        "client_options": client_options(
+            allow_http=(endpoint or "").startswith("http://"), uploads=uploads
+        ),
+        "retry_config": client_retries(),
     }
     if "AWS_ACCESS_KEY_ID" in config:
         return S3Store(bucket, config=cast("S3Config", config), **options)

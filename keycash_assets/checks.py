@@ -159,9 +159,9 @@ def unaccounted_objects(
     What arrived later is not missing: the next tick of the sensor loads it.
     """
     new = (
-        find_new(connection, bucket, partition_keys)
+        find_new(connection, bucket, partition_keys, unreadable=False)
         if partition_keys
-        else find_backlog(connection, bucket).new
+        else find_backlog(connection, bucket, unreadable=False).new
     )
     of_run = {"run_id": run_id if partition_keys else None}
     (began,) = connection.execute(statement("reports/last_load"), of_run).fetchall()[0]

@@ -15,11 +15,12 @@ import numpy as np
 
 from keycash_assets import metric, sql
 from keycash_assets.backlog import find_backlog, find_new
-from keycash_assets.bucket import Bucket, FetchedObject, batches
-from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, NotJson, Part, read_parts
+from keycash_assets.bucket import Bucket, batches
+from keycash_assets.core.documents import MAX_MEMORY_BYTES, NotJson, Part, read_parts
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.core.records import MEMBER_OF_AN_OBJECT
 from keycash_assets.progress import one_ahead, progress_bar
+from keycash_assets.reading import FetchedObject
 from keycash_assets.warehouse import create_tables, transaction
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class LoadSummary:
 
     Attributes:
         kind: ``per file``, ``bulk``, ``full`` or ``replay``.
-        objects_deferred: Objects that changed or vanished while they were read.
+        objects_deferred: Objects that changed or vanished while they were read, or that were read
+            before and could not be this time: what is known of them stays.
         objects_deleted: Objects found to be no longer in the bucket.
         size_bytes: Bytes read from the bucket.
         differing_objects: Full load only: objects of unchanged version whose rows were not those
@@ -186,6 +188,7 @@ class _Entry:
 
     object_key: str
     object_etag: str
+    last_modified: datetime
     sha256: str | None
     status: str
     envelope: str | None
@@ -199,13 +202,21 @@ class _Entry:
         """Whether the object's records stand in ``landing_table``."""
         return self.status in {"loaded", "unchanged"}
 
+    def was_read(self, version: ObjectVersion) -> bool:
+        """Whether it is of this very version, and says what its bytes are."""
+        is_of_version = (self.object_etag, self.last_modified) == (
+            version.etag,
+            version.last_modified,
+        )
+        return is_of_version and self.sha256 is not None
+
 
 @dataclass
 class _Outcome:
     """What becomes of an object version: what ``object_ledger`` will say of it."""
 
     version: ObjectVersion
-    sha256: str
+    sha256: str | None
     status: str
     discovered_at: datetime
     envelope: str | None = None
@@ -292,7 +303,7 @@ def _load(
         objects_deferred=len(versions) - len(outcomes),
         objects_deleted=len(vanished),
         records=sum(outcome.records for outcome in outcomes if outcome.status != "unchanged"),
-        size_bytes=sum(outcome.version.size_bytes for outcome in outcomes),
+        size_bytes=sum(o.version.size_bytes for o in outcomes if o.sha256 is not None),
         finished_at=datetime.now(timezone.utc),
     )
 
@@ -315,10 +326,10 @@ def _arrivals(
     for batch in one_ahead(fetched_batches):
         for fetched in batch:
             arrival.finished += 1
-            if fetched.data is None:
-                continue
             entry = entries.get(fetched.version.key)
-            outcome, parts = _opened(fetched, fetched.data, entry, summary, again=again)
+            if _is_deferred(fetched, entry):
+                continue
+            outcome, parts = _opened(fetched, entry, summary, again=again)
             outcomes.append(outcome)
             for part in outcome.count(parts):
                 arrival.add(fetched.version, part, outcome.records - len(part.elements))
@@ -331,21 +342,25 @@ def _arrivals(
     yield _tables(arrival), arrival.finished
 
 
+def _is_deferred(fetched: FetchedObject, entry: _Entry | None) -> bool:
+    """Whether the object is gone, or what is known of it stays because it cannot be read again."""
+    if fetched.unreadable:
+        return entry is not None and entry.was_read(fetched.version)
+    return fetched.data is None
+
+
 def _opened(
-    fetched: FetchedObject,
-    data: Content,
-    entry: _Entry | None,
-    summary: LoadSummary,
-    *,
-    again: bool,
+    fetched: FetchedObject, entry: _Entry | None, summary: LoadSummary, *, again: bool
 ) -> tuple[_Outcome, Iterable[Part]]:
     """What becomes of an object, and the parts of it that are to be inserted."""
     version = fetched.version
     is_same_version = entry is not None and entry.object_etag == version.etag
     discovered_at = entry.discovered_at if entry and is_same_version else summary.started_at
     outcome = _Outcome(version, fetched.sha256, "loaded", discovered_at)
+    if fetched.data is None:
+        return outcome, [Part(not_json=[NotJson(None, b"", fetched.unreadable)])]
     if entry is None or again or not entry.has_rows or entry.sha256 != fetched.sha256:
-        return outcome, read_parts(data)
+        return outcome, read_parts(fetched.data)
     return (
         replace(
             outcome,

@@ -76,7 +76,8 @@ def s3_object_sensor(
                 f"{next_attempt:%H:%M:%S} UTC."
             )
     make_partitions(context.instance, backlog)
-    return dg.SensorResult(run_requests=[run_request(backlog, len(attempts))], cursor=cursor)
+    last_run_id = attempts[0].dagster_run.run_id if attempts else None
+    return dg.SensorResult(run_requests=[run_request(backlog, last_run_id)], cursor=cursor)
 
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:
@@ -88,10 +89,10 @@ def unfinished_run(instance: dg.DagsterInstance) -> str | None:
     return None
 
 
-def run_request(backlog: Backlog, earlier_attempts: int) -> dg.RunRequest:
+def run_request(backlog: Backlog, last_run_id: str | None) -> dg.RunRequest:
     """The run that takes in a backlog: as a range of partitions, or in bulk.
 
-    The run key is made of each object's key and version, and of how often the batch was tried:
+    The run key is made of each object's key and version, and of the last run that tried the batch:
     Dagster never launches a key twice, and a run that failed has to be repeated.
     """
     digest = batch_digest(backlog.new, backlog.vanished)
@@ -100,7 +101,7 @@ def run_request(backlog: Backlog, earlier_attempts: int) -> dg.RunRequest:
         tags["dagster/asset_partition_range_start"] = backlog.new[0].key
         tags["dagster/asset_partition_range_end"] = backlog.new[-1].key
     return dg.RunRequest(
-        run_key=f"{digest}-{earlier_attempts}", job_name=ingest_objects.name, tags=tags
+        run_key=f"{digest}-{last_run_id or 'first'}", job_name=ingest_objects.name, tags=tags
     )
 
 

@@ -137,6 +137,27 @@ def test_a_batch_whose_run_failed_is_tried_again_later_under_another_run_key(
     assert platform.published("SELECT count(*) FROM landing_table") == [(1,)]
 
 
+def test_a_batch_that_failed_many_times_is_still_tried_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted up to a limit, its run key would stay the same, and Dagster launch it no more."""
+    platform.put({"a.json": document(credit_request())})
+    past = datetime(2000, 1, 1, tzinfo=timezone.utc)
+    monkeypatch.setattr(sensors, "retry_at", lambda last, attempts: past)
+    run_keys = set()
+    for _ in range(25):
+        requests = platform.evaluate_sensor().run_requests
+        assert requests
+        run_keys.add(requests[0].run_key)
+        create_run_for_test(
+            platform.instance,
+            job_name="ingest_objects",
+            status=dg.DagsterRunStatus.FAILURE,
+            tags=dict(requests[0].tags),
+        )
+    assert len(run_keys) == 25
+
+
 def test_a_listing_that_runs_out_of_time_goes_on_where_it_stopped(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,7 @@ class Pipeline:
         if not backlog.new:
             return self._run("ingest_objects")
         make_partitions(self._instance, backlog)
-        return self._run("ingest_objects", tags=run_request(backlog, 0).tags)
+        return self._run("ingest_objects", tags=run_request(backlog, None).tags)
 
     def replay(self, keys: list[str]) -> RunOutcome:
         """Open objects again, bring the metric up to date, check and publish."""

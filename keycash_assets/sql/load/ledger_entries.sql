@@ -2,6 +2,7 @@
 SELECT
     object_ledger.object_key,
     object_ledger.object_etag,
+    object_ledger.last_modified,
     object_ledger.sha256,
     object_ledger.status,
     object_ledger.envelope,
