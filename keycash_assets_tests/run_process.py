@@ -5,7 +5,7 @@ milliseconds. The forked process says over a socket which moments it reaches, an
 stop at one of them; nothing of this is in the product.
 """
 
-import asyncio
+import inspect
 import functools
 import json
 import os
@@ -163,7 +163,7 @@ class _Moments:
             called = name(*arguments, **named)
             self.reached(f"before {called}")
             result = original(*arguments, **named)
-            if asyncio.iscoroutine(result) or asyncio.isfuture(result):
+            if inspect.isawaitable(result):
                 return self._awaited(result, called)
             self.reached(f"after {called}")
             return result
@@ -205,7 +205,7 @@ def _watch_everything(moments: _Moments) -> None:
 
     for function in ("list", "head_async", "get_async", "get_range_async", "get_ranges_async"):
         moments.watch(obstore, function, lambda *_, f=function, **__: f"request {f}")
-    moments.watch(loading, "read_document", lambda *_, **__: "parsing")
+    moments.watch(loading, "read_parts", lambda *_, **__: "parsing")
     moments.watch(sql, "statement", lambda name: name)
     moments.watch_end(warehouse, "transaction", "commit")
     moments.watch(os, "fsync", lambda *_: "flush of the copy")
@@ -243,11 +243,12 @@ def _run(order: Order, moments: _Moments) -> dict[str, Any]:
                 return {"success": True, "error": "the sensor asked for nothing"}
             result = ticked
         failures = [
-            event.step_failure_data.error.to_string()
+            event.step_failure_data.error
             for event in result.all_events
             if event.is_step_failure and event.step_failure_data.error
         ]
-        return {"success": result.success, "error": failures[0] if failures else None}
+        error = (failures[0].cause or failures[0]).message if failures else None
+        return {"success": result.success, "error": error}
 
 
 def _serve(address: str) -> None:
