@@ -16,6 +16,7 @@ from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
 from keycash_assets_tests.living_platform import LivingPlatform, Reader
 from keycash_assets_tests.platform import Platform
+from keycash_assets_tests.run_process import RunProcesses
 
 hypothesis_settings.register_profile(
     "short", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -98,6 +99,14 @@ def module_platform(
         environment = _own_environment(object_store_environment, home, monkeypatch)
         with _platform(environment) as platform:
             yield platform
+
+
+@pytest.fixture(scope="session")
+def run_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunProcesses]:
+    """A server that makes runs in processes of their own."""
+    processes = RunProcesses(tmp_path_factory.mktemp("runs"))
+    yield processes
+    processes.close()
 
 
 @pytest.fixture(scope="session")

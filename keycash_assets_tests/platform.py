@@ -1,9 +1,10 @@
 """The platform as tests drive it: put objects, tick the sensor, ask what is published."""
 
 import json
+import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,15 +14,18 @@ from typing import Any
 import boto3
 import dagster as dg
 import duckdb
+import yaml
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.definitions import build_definitions
-from keycash_assets.sensors import s3_object_sensor
-from keycash_assets.settings import Settings
+from keycash_assets.sensors import UNFINISHED, s3_object_sensor
+from keycash_assets.settings import REPOSITORY, Settings
 
 Row = tuple[Any, ...]
 
+_logger = logging.getLogger(__name__)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -42,6 +46,12 @@ def credit_request(
 def document(*records: object) -> bytes:
     """A file of the challenge's shape."""
     return json.dumps({"clientes": records}).encode()
+
+
+def dagster_instance(settings: Settings) -> dg.DagsterInstance:
+    """An instance in the folder of these settings, configured as the platform's own."""
+    configuration = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text("utf-8"))
+    return dg.DagsterInstance.local_temp(str(settings.dagster_home), configuration)
 
 
 @dataclass
@@ -65,9 +75,7 @@ class Platform:
     def start(cls, settings: Settings, bucket: Bucket) -> Iterator["Platform"]:
         """Start on an empty instance."""
         settings.dagster_home.mkdir(parents=True)
-        with dg.DagsterInstance.local_temp(
-            str(settings.dagster_home), {"telemetry": {"enabled": False}}
-        ) as instance:
+        with dagster_instance(settings) as instance:
             yield cls(settings, bucket, instance, build_definitions(settings))
 
     def put(self, objects: Mapping[str, bytes]) -> None:
@@ -114,6 +122,25 @@ class Platform:
             run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,
         )
+
+    def materialize(self, assets: Sequence[str]) -> dg.ExecuteInProcessResult:
+        """Materialize assets and run their checks, as a person does in the UI, failing or not."""
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            run_config={"loggers": _QUIET},
+            raise_on_error=False,
+        )
+
+    def end_dead_runs(self) -> None:
+        """What Dagster's daemon does every few seconds: end the runs whose process is gone."""
+        unfinished = dg.RunsFilter(statuses=UNFINISHED)
+        for record in self.instance.get_run_records(unfinished):
+            if record.dagster_run.status == dg.DagsterRunStatus.STARTED:
+                monitor_started_run(self.instance, None, record, _logger)  # type: ignore[arg-type]  # only to resume
+            else:  # it ends those after a time that a test does not wait for
+                self.instance.report_run_failed(record.dagster_run)
 
     def published(self, query: str) -> list[Row]:
         """The rows of a query on the published snapshot."""

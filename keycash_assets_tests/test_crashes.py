@@ -1,119 +1,196 @@
-"""A process killed at any moment loses nothing, doubles nothing and leaves readers as they were.
+"""A run killed at any moment loses nothing, doubles nothing and leaves readers as they were.
 
-`make crash` is the long form: KEYCASH_KILLS says how many times.
+Real runs of both jobs, in processes of their own, are killed (SIGKILL) while they fetch, parse,
+insert, commit, publish, rebuild and keep Dagster's books. `make crash` is the long form:
+KEYCASH_KILLS says how many times.
 """
 
+import hashlib
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
+import dagster as dg
 import duckdb
+import pytest
 
-from keycash_assets.bucket import Bucket
 from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS, find_offenders
-from keycash_assets.loading import load_everything_new
-from keycash_assets.metric import update_credit_per_day
-from keycash_assets.settings import Settings
-from keycash_assets.warehouse import connect_to_write, transaction
+from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests import model
+from keycash_assets_tests.living_platform import LivingPlatform, bare_environment
 from keycash_assets_tests.platform import Platform, credit_request, document
+from keycash_assets_tests.run_process import Order, RunProcesses
 
 KILLS = int(os.environ.get("KEYCASH_KILLS", "12"))
+OBJECTS = 4
+"""Put before each run: each costs Dagster more than it costs us."""
 
-# Loads, builds, publishes and rebuilds without a pause, so that a kill always hits something.
-LOADER = """
-import os
-from contextlib import ExitStack
-from datetime import datetime, timezone
-from keycash_assets.bucket import bucket_of
-from keycash_assets.loading import load_everything_again, load_everything_new
-from keycash_assets.metric import update_credit_per_day
-from keycash_assets.publishing import publish
-from keycash_assets.settings import Settings
-from keycash_assets.warehouse import connect_to_write, transaction
+CHOSEN: dict[str, tuple[str, ...]] = {
+    "listing": ("request list", "making of partitions"),
+    "GET": ("request get",),
+    "parsing": ("parsing",),
+    "insert": ("load/landing_table", "load/object_ledger", "load/quarantine"),
+    "before commit": ("before commit",),
+    "after commit": ("after commit",),
+    "metric": ("metric/",),
+    "checks": ("checks/",),
+    "publishing": ("load/publications", "flush of the copy"),
+    "swap": ("rename",),
+    "Dagster's books": ("event ",),
+}
+"""Moments by the beginning of their names: each kind is killed in turn."""
 
-settings = Settings.from_environment(os.environ)
-bucket = bucket_of(settings, os.environ)
-print("started", flush=True)
-while True:
-    for load in (load_everything_new, load_everything_again):
-        with ExitStack() as lease:
-            connection = connect_to_write(settings.warehouse)
-            load(connection, bucket, "run")
-            with transaction(connection):
-                update_credit_per_day(connection, "run", datetime.now(timezone.utc))
-            publish(connection, settings.warehouse, settings.published, "run", lease)
-            connection.close()
-"""
+HELD, PASSING, RANDOM = "held there", "just after", "at random"
 
 
-def _offenders(connection: duckdb.DuckDBPyConnection, *, metric: bool) -> dict[str, int]:
-    checks = [*LANDING_CHECKS, *(METRIC_CHECKS if metric else ())]
-    counted = {c.name: len(find_offenders(connection, c)[1]) for c in checks if c.blocking}
-    return {name: count for name, count in counted.items() if count}
+def _moments_of(kind: str, trace: list[str]) -> list[str]:
+    bare = (name.removeprefix("before ").removeprefix("after ") for name in trace)
+    return [
+        name
+        for name, short in zip(trace, bare, strict=True)
+        if name.startswith(CHOSEN[kind]) or short.startswith(CHOSEN[kind])
+    ]
 
 
-def _assert_consistent(settings: Settings) -> None:
-    """The warehouse opens and is whole up to a commit; the snapshot is whole and checked."""
-    if Path(settings.warehouse).exists():
-        connection = connect_to_write(settings.warehouse)
-        tables = connection.execute("SHOW TABLES").fetchall()
-        if ("publications",) in tables:
-            assert _offenders(connection, metric=False) == {}
+@dataclass
+class History:
+    """What was ever put into the bucket, and what must be found of it.
+
+    Attributes:
+        contents: The content of every version ever put, by key and ETag.
+        current: The content of each object by key.
+        seen: The keys that a commit has accounted for.
+    """
+
+    contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    current: dict[str, bytes] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def put(self, platform: Platform, chance: random.Random, number: int) -> None:
+        """Put some objects: new ones, new versions, the same again, and some that are broken."""
+        arriving = {}
+        for _ in range(OBJECTS):
+            requests = (
+                credit_request(f"c{chance.randrange(200)}", number, f"01/{day:02d}/2022 10:00")
+                for day in (chance.randrange(1, 29), chance.randrange(1, 29))
+            )
+            broken = chance.random() < 0.1
+            arriving[f"{chance.randrange(60)}.json"] = document(*requests)[: -1 if broken else None]
+        platform.put(arriving)
+        for name, content in arriving.items():
+            key = platform.bucket.key_of(name)
+            etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            self.contents[key, etag] = content
+            self.current[key] = content
+
+    def assert_holds(self, connection: duckdb.DuckDBPyConnection, *, metric: bool) -> None:
+        """Every object is there as one whole version, once; and so is the metric made of it."""
+        checks = [*LANDING_CHECKS, *(METRIC_CHECKS if metric else ())]
+        for check in checks:
+            if check.blocking:
+                assert find_offenders(connection, check)[1] == [], check.name
+        versions = connection.execute(
+            "SELECT object_key, object_etag FROM object_ledger WHERE status <> 'replaced'"
+        ).fetchall()
+        objects = {key: self.contents[key, etag] for key, etag in versions}
+        assert len(versions) == len(objects)
+        self._assert_equals_model(connection, objects, metric=metric)
+
+    def assert_nothing_was_undone(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """What a commit had accounted for is still accounted for."""
+        keys = {key for (key,) in connection.execute("SELECT object_key FROM object_ledger").fetchall()}
+        assert self.seen <= keys
+        self.seen = keys
+
+    def assert_is_complete(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """The last version of every object is there."""
+        self.assert_holds(connection, metric=True)
+        self._assert_equals_model(connection, self.current, metric=True)
+
+    @staticmethod
+    def _assert_equals_model(
+        connection: duckdb.DuckDBPyConnection, objects: dict[str, bytes], *, metric: bool
+    ) -> None:
+        rows = connection.execute(
+            "SELECT object_key, record_index, record FROM landing_table ORDER BY ALL"
+        ).fetchall()
+        assert rows == sorted(
+            (key, index, element)
+            for key, content in objects.items()
+            for index, element in enumerate(model.read(content).elements)
+        )
+        if metric:
+            days = connection.execute("FROM credit_per_day").fetchall()
+            assert {day: tuple(rest) for day, *rest in days} == model.credit_per_day(objects)
+
+
+def _assert_whole(platform: Platform, history: History) -> None:
+    """Warehouse and snapshot open, and are whole up to a commit, and up to a publication."""
+    if Path(platform.settings.warehouse).exists():
+        connection = connect_to_write(platform.settings.warehouse)
+        if ("publications",) in connection.execute("SHOW TABLES").fetchall():
+            history.assert_holds(connection, metric=False)
+            history.assert_nothing_was_undone(connection)
         connection.close()
-    if settings.published.exists():
-        with duckdb.connect(settings.published, read_only=True) as connection:
-            assert _offenders(connection, metric=True) == {}
+    if platform.settings.published.exists():
+        with duckdb.connect(platform.settings.published, read_only=True) as connection:
+            history.assert_holds(connection, metric=True)
 
 
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
-    platform: Platform, settings: Settings, bucket: Bucket
+    platform: Platform, run_processes: RunProcesses, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random(KILLS)  # noqa: S311  no secret
-    objects: dict[str, bytes] = {}
-    for kill in range(KILLS):
-        arriving = {
-            f"{chance.randrange(150)}.json": document(
-                *(
-                    credit_request(f"c{chance.randrange(200)}", kill, f"01/{day:02d}/2022 10:00")
-                    for day in (chance.randrange(1, 29), chance.randrange(1, 29))
-                )
-            )
-            for _ in range(12)
-        }
-        platform.put(arriving)
-        objects |= {bucket.key_of(name): content for name, content in arriving.items()}
-        process = subprocess.Popen(
-            [sys.executable, "-c", LOADER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"started\n"
-        time.sleep(chance.uniform(0, 1.5))  # the moment is the point, not a wait for anything
-        assert process.poll() is None, process.communicate()[1].decode()
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        _assert_consistent(settings)
+    history = History()
+    traces: dict[str | None, list[str]] = {}
+    seconds: dict[str | None, float] = {}
+    for job in (None, "full_load"):
+        history.put(platform, chance, 0)
+        run = run_processes.start(Order(job, trace=True))
+        result = run.finish()
+        assert result["success"], result["error"]
+        traces[job], seconds[job] = run.trace, result["seconds"]
+    for kind in CHOSEN:
+        assert any(_moments_of(kind, trace) for trace in traces.values()), f"{kind} is not watched"
+    killed: Counter[str] = Counter()
+    kinds = cycle([*CHOSEN, RANDOM])
+    attempts = 0
+    while killed.total() < KILLS:
+        attempts += 1
+        assert attempts < 3 * KILLS, f"runs end before they are killed: {killed}"
+        history.put(platform, chance, attempts)
+        kind = next(kinds)
+        jobs = [job for job in traces if kind == RANDOM or _moments_of(kind, traces[job])]
+        job = chance.choice(jobs)
+        if kind == RANDOM:
+            run = run_processes.start(Order(job))
+            # The moment is the point: this is no wait for anything.
+            time.sleep(chance.uniform(0, seconds[job]))
+        else:
+            moments = _moments_of(kind, traces[job])
+            moment = chance.choice(sorted(set(moments)))
+            count = chance.randrange(moments.count(moment)) + 1
+            hold = chance.random() < 0.7
+            run = run_processes.start(Order(job, moment=moment, count=count, hold=hold))
+            if run.wait_for_moment() and not hold:
+                time.sleep(chance.uniform(0, 0.02))
+        if run.kill():
+            killed[kind] += 1
+        platform.end_dead_runs()
+        _assert_whole(platform, history)
+        if killed.total() % 5 == 0:
+            assert platform.run("ingest_objects").success
+            with duckdb.connect(platform.settings.published, read_only=True) as connection:
+                history.assert_is_complete(connection)
 
-    connection = connect_to_write(settings.warehouse)
-    load_everything_new(connection, bucket, "last")
-    with transaction(connection):
-        ((now,),) = connection.execute("SELECT now()").fetchall()
-        update_credit_per_day(connection, "last", now)
-    assert _offenders(connection, metric=True) == {}
-    rows = connection.execute(
-        "SELECT object_key, record_index, record FROM landing_table ORDER BY ALL"
-    ).fetchall()
-    days = connection.execute("FROM credit_per_day").fetchall()
-    connection.close()
-    assert rows == sorted(
-        (key, index, element)
-        for key, content in objects.items()
-        for index, element in enumerate(model.read(content).elements)
-    )
-    assert {day: (total, requests) for day, total, requests in days} == (
-        model.credit_per_day(objects)
-    )
+    assert platform.run("ingest_objects").success
+    with duckdb.connect(platform.settings.published, read_only=True) as connection:
+        history.assert_is_complete(connection)
+    assert platform.evaluate_sensor().skip_message == f"Nothing new among {len(history.current)} objects."
+    if KILLS > 12:
+        with capsys.disabled():
+            print(f"\n{killed.total()} kills in {attempts} runs, all survived: {dict(killed)}")  # noqa: T201

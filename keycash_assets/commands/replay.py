@@ -8,6 +8,7 @@ from keycash_assets.commands.console import console
 from keycash_assets.commands.pipeline import Pipeline, dagster_instance, print_outcome
 from keycash_assets.errors import KeycashError
 from keycash_assets.local.object_store_server import object_store_of
+from keycash_assets.local.one_platform import refuse_beside_another_platform
 from keycash_assets.settings import Settings
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
@@ -27,6 +28,7 @@ def replay(settings: Settings, keys: Sequence[str], *, quarantined: bool) -> boo
     Raises:
         KeycashError: An object is not in the bucket, or a step failed.
     """
+    refuse_beside_another_platform(settings)
     with object_store_of(settings):
         bucket = bucket_of(settings, os.environ)
         wanted = list(keys)

@@ -12,6 +12,7 @@ from keycash_assets.commands.pipeline import (
     upload_source_files,
 )
 from keycash_assets.local.object_store_server import object_store_of
+from keycash_assets.local.one_platform import refuse_beside_another_platform
 from keycash_assets.settings import Settings
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
@@ -26,6 +27,7 @@ def run(settings: Settings) -> bool:
     Raises:
         KeycashError: A step failed; the message says what to do.
     """
+    refuse_beside_another_platform(settings)
     with object_store_of(settings), dagster_instance(settings) as instance:
         pipeline = Pipeline(settings, instance)
         upload_source_files(settings, pipeline)

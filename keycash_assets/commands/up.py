@@ -9,10 +9,10 @@ from keycash_assets.commands.pipeline import (
     prepare_dagster_home,
     upload_source_files,
 )
-from keycash_assets.local.addresses import platform_lock, write_addresses
+from keycash_assets.local.addresses import write_addresses
 from keycash_assets.local.dagster_servers import DagsterServers
-from keycash_assets.local.locks import held_lock
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
+from keycash_assets.local.one_platform import only_platform
 from keycash_assets.local.processes import Stopped, Supervisor
 from keycash_assets.local.superset_server import SupersetServer, sign_ins
 from keycash_assets.publishing import publish_empty_snapshot
@@ -26,12 +26,8 @@ def up(settings: Settings) -> None:
         KeycashError: A server did not start or ended by itself, or the source files cannot be had.
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    refusal = (
-        f"The platform of {settings.home} is up already: `keycash status` prints its addresses. "
-        "For a second one set KEYCASH_HOME to another folder."
-    )
     with (
-        held_lock(platform_lock(settings), refusal),
+        only_platform(settings),
         suppress(Stopped),
         Supervisor() as supervisor,
         ExitStack() as servers,

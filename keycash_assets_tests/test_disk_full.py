@@ -1,0 +1,105 @@
+"""A full disk: a clear error, the snapshot of before still served, and all well with space again.
+
+A small file system is mounted where that is permitted; elsewhere the size of files is limited.
+"""
+
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from keycash_assets.bucket import Bucket
+from keycash_assets.settings import Settings
+from keycash_assets_tests.platform import Platform, credit_request, document
+from keycash_assets_tests.run_process import Order, RunProcesses
+
+SMALL_BYTES = 8 * 1024**2
+ENOUGH_BYTES = 200 * 1024**2
+TOTALS = (
+    "SELECT (SELECT count(*) FROM landing_table), "
+    "(SELECT sum(credito_solicitado) FROM credit_per_day)"
+)
+
+
+class SmallDisk:
+    """A folder that takes ``SMALL_BYTES``, until it has grown.
+
+    Args:
+        folder: The folder.
+        is_mounted: Whether it is a file system of its own; otherwise the size of files is limited.
+    """
+
+    def __init__(self, folder: Path, *, is_mounted: bool) -> None:
+        self.folder = folder
+        self.is_mounted = is_mounted
+        self.file_bytes = None if is_mounted else SMALL_BYTES
+
+    def grow(self) -> None:
+        """Make room."""
+        self.file_bytes = None
+        if self.is_mounted:
+            options = f"remount,size={ENOUGH_BYTES}"
+            subprocess.run(["mount", "-o", options, str(self.folder)], check=True)
+
+
+@pytest.fixture(params=["small file system", "limited file size"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if request.param == "limited file size":
+        yield SmallDisk(folder, is_mounted=False)
+        return
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "keycash-test", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield SmallDisk(folder, is_mounted=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _large(total_bytes: int) -> bytes:
+    """A document that no compression makes small, with 1,000 requests of 1 BRL on one day."""
+    chance = random.Random(1)  # noqa: S311  no secret
+    padding = total_bytes // 1_000 // 2
+    return document(
+        *(
+            credit_request(f"large-{n}", 1, "02/01/2022 10:00", padding=chance.randbytes(padding).hex())
+            for n in range(1_000)
+        )
+    )
+
+
+@pytest.mark.parametrize("full", ["KEYCASH_WAREHOUSE", "KEYCASH_PUBLISHED"])
+def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
+    disk: SmallDisk,
+    full: str,
+    environment: dict[str, str],
+    bucket: Bucket,
+    run_processes: RunProcesses,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """During the load, and during publishing: a part of either would be a wrong number."""
+    monkeypatch.setenv(full, str(disk.folder / "keycash.duckdb"))
+    settings = Settings.from_environment({**environment, full: str(disk.folder / "keycash.duckdb")})
+    with Platform.start(settings, bucket) as platform:
+        platform.put({"small.json": document(credit_request("c", 100))})
+        assert platform.tick() is not None
+        before = [(1, Decimal("100.00"))]
+        assert platform.published(TOTALS) == before
+        platform.put({"large.json": _large(2 * SMALL_BYTES)})
+        failed = run_processes.start(Order("ingest_objects", file_bytes=disk.file_bytes)).finish()
+        assert not failed["success"]
+        print(json.dumps(failed))
+        assert platform.published(TOTALS) == before
+        disk.grow()
+        assert platform.run("ingest_objects").success
+        after = [(1_001, Decimal("1100.00"))]
+        assert platform.published(TOTALS) == platform.warehouse(TOTALS) == after
