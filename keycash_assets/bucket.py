@@ -108,7 +108,9 @@ class Bucket:
         ]
 
     def current_versions(self, keys: Sequence[str]) -> "pa.Table":
-        """The versions that these keys have now; a key that is no longer there is left out.
+        """The versions that these keys have now; a key that is not there is left out.
+
+        So is a key that the client cannot ask for, such as ``a//b``.
 
         Returns:
             A table like those of ``pages``.
@@ -122,7 +124,7 @@ class Bucket:
         async def head(key: str) -> "ObjectMeta | None":
             try:
                 return await obstore.head_async(self._store, key)
-            except FileNotFoundError:
+            except (FileNotFoundError, ValueError):  # the latter from reading the key as a path
                 return None
 
         found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
@@ -133,8 +135,8 @@ class Bucket:
                     [(meta["e_tag"] or "").strip('"') for meta in found], pa.string()
                 ),
                 "size_bytes": pa.array([meta["size"] for meta in found], pa.int64()),
-                "last_modified": pa.array(
-                    [meta["last_modified"] for meta in found], pa.timestamp("us", "UTC")
+                "last_modified": _whole_seconds(
+                    pa.array([meta["last_modified"] for meta in found], pa.timestamp("us", "UTC"))
                 ),
             }
         )
@@ -226,15 +228,17 @@ class Bucket:
                 raise FileNotFoundError(f"there is no bucket {self.name!r}") from error
 
     def _without_folder_markers(self, page: "pa.Table") -> "pa.Table":
-        """Keys that end in ``/`` are listed without it: nothing stands under the shorter key."""
+        """Keys that end in ``/`` are listed without it: there stands another object, or none."""
+        import pyarrow as pa  # noqa: PLC0415  shortens start-up
         import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
 
-        empty = page.filter(pc.equal(page["size_bytes"], 0))["object_key"].to_pylist()
-        if not empty:
+        is_empty = pc.equal(page["size_bytes"], 0)
+        keys = page.filter(is_empty)["object_key"].to_pylist()
+        if not keys:
             return page
-        objects = set(self.current_versions(empty)["object_key"].to_pylist())
-        markers = [key for key in empty if key not in objects]
-        return page.filter(pc.invert(pc.is_in(page["object_key"], value_set=_strings(markers))))
+        objects = set(_identities(self.current_versions(keys)))
+        is_object = pa.array([identity in objects for identity in _identities(page)], pa.bool_())
+        return page.filter(pc.or_(pc.invert(is_empty), is_object))
 
     def _entity_tag(self, etag: str) -> str:
         return f'"{etag}"' if self._scheme == "s3" else etag
@@ -259,15 +263,22 @@ def _listing(page: object) -> "pa.Table":
             "object_key": batch["path"],
             "object_etag": pc.utf8_trim(pc.fill_null(batch["e_tag"], ""), '"'),
             "size_bytes": batch["size"].cast(pa.int64()),
-            "last_modified": batch["last_modified"],
+            "last_modified": _whole_seconds(batch["last_modified"]),
         }
     )
 
 
-def _strings(values: Sequence[str]) -> "pa.Array":
+def _identities(page: "pa.Table") -> Iterator[tuple[object, ...]]:
+    """What tells each version of a page from all others."""
+    columns = ("object_key", "object_etag", "last_modified")
+    return zip(*(page[name].to_pylist() for name in columns), strict=True)
+
+
+def _whole_seconds(times: "pa.Array") -> "pa.Array":
+    """Some stores list fractions, but none gives them where an object is asked for by its key."""
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
-    return pa.array(values, pa.string())
+    return times.cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.timestamp("us", "UTC"))
 
 
 async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str]:
