@@ -13,7 +13,7 @@ from dagster._core.test_utils import create_run_for_test
 from keycash_assets import event_queue, sensors
 from keycash_assets.commands.status import status
 from keycash_assets.definitions import build_definitions
-from keycash_assets.errors import ObjectStoreError
+from keycash_assets.errors import ObjectStoreError, SettingsError
 from keycash_assets.event_queue import EventQueue
 from keycash_assets.settings import Settings
 from keycash_assets_tests.core.test_events import POISON
@@ -261,6 +261,23 @@ def test_status_says_how_full_the_queue_is(
     event_store.delete_queue()
     status(event_platform.settings)
     assert "Events unknown: Cannot use the queue" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"KEYCASH_EVENTS_QUEUE_URL": "keycash-events"}, "write the queue's URL"),
+        ({"KEYCASH_OBJECTS_URL": "gs://bucket/prefix"}, "set KEYCASH_OBJECTS_URL to s3://"),
+        ({"KEYCASH_OBJECTS_URL": ""}, "set KEYCASH_OBJECTS_URL to s3://"),
+        ({"KEYCASH_RECONCILE_SECONDS": "-1"}, "a whole number of seconds"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    event_store: EventStore, variables: dict[str, str], message: str
+) -> None:
+    """The queue of no bucket, or of another cloud's, would be listened to for ever in vain."""
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_environment({**event_store.environment, **variables})
 
 
 def test_a_folder_marker_beside_an_object_of_its_name_is_no_version_of_it(
