@@ -116,7 +116,9 @@ class Bucket:
         ]
 
     def current_versions(self, keys: Sequence[str]) -> "pa.Table":
-        """The versions that these keys have now; a key that is no longer there is left out.
+        """The versions that these keys have now; a key that is not there is left out.
+
+        So is a key that the client cannot ask for, such as ``a//b``.
 
         Returns:
             A table like those of ``pages``.
@@ -127,16 +129,7 @@ class Bucket:
         import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
         found, refused = self._heads(keys)
-        versions = pa.table(
-            {
-                "object_key": _strings([meta["path"] for meta in found]),
-                "object_etag": _strings([(meta["e_tag"] or "").strip('"') for meta in found]),
-                "size_bytes": pa.array([meta["size"] for meta in found], pa.int64()),
-                "last_modified": pa.array(
-                    [meta["last_modified"] for meta in found], pa.timestamp("us", "UTC")
-                ),
-            }
-        )
+        versions = _versions(found)
         if not refused:
             return versions
         # Of an object encrypted with a key of its owner's, for one, only the listing tells.
@@ -153,7 +146,7 @@ class Bucket:
         async def head(key: str) -> "ObjectMeta | None":
             try:
                 return await persistently(partial(obstore.head_async, self._store, key))
-            except FileNotFoundError:
+            except (FileNotFoundError, ValueError):  # the latter: the client cannot ask for it
                 return None
             except BaseError:
                 refused.append(key)
@@ -230,15 +223,26 @@ class Bucket:
                 raise FileNotFoundError(f"there is no bucket {self.name!r}") from error
 
     def _without_folder_markers(self, page: "pa.Table") -> "pa.Table":
-        """Keys that end in ``/`` are listed without it: nothing stands under the shorter key."""
+        """Keys that end in ``/`` are listed without it: there stands another object, or none."""
+        import pyarrow as pa  # noqa: PLC0415  shortens start-up
         import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
 
-        empty = page.filter(pc.equal(page["size_bytes"], 0))["object_key"].to_pylist()
-        if not empty:
+        is_empty = pc.equal(page["size_bytes"], 0)
+        keys = page.filter(is_empty)["object_key"].to_pylist()
+        if not keys:
             return page
-        found, refused = self._heads(empty)
-        markers = set(empty) - {meta["path"] for meta in found} - set(refused)
-        return page.filter(pc.invert(pc.is_in(page["object_key"], value_set=_strings(markers))))
+        found, refused = self._heads(keys)
+        objects = set(_identities(_versions(found)))
+        is_object = pa.array(
+            [
+                key in refused or identity in objects
+                for key, identity in zip(
+                    page["object_key"].to_pylist(), _identities(page), strict=True
+                )
+            ],
+            pa.bool_(),
+        )
+        return page.filter(pc.or_(pc.invert(is_empty), is_object))
 
     def _error(self, verb: str, error: Exception) -> ObjectStoreError:
         advice = (
@@ -262,7 +266,7 @@ def _listing(page: object) -> "pa.Table":
             "object_key": batch["path"],
             "object_etag": pc.utf8_trim(pc.fill_null(batch["e_tag"], ""), '"'),
             "size_bytes": batch["size"].cast(pa.int64()),
-            "last_modified": batch["last_modified"],
+            "last_modified": _whole_seconds(batch["last_modified"]),
         }
     )
 
@@ -271,6 +275,35 @@ def _strings(values: Collection[str]) -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
     return pa.array(values, pa.string())
+
+
+def _versions(found: "Sequence[ObjectMeta]") -> "pa.Table":
+    """What the bucket says of single keys, as a table like those of ``pages``."""
+    import pyarrow as pa  # noqa: PLC0415  shortens start-up
+
+    return pa.table(
+        {
+            "object_key": _strings([meta["path"] for meta in found]),
+            "object_etag": _strings([(meta["e_tag"] or "").strip('"') for meta in found]),
+            "size_bytes": pa.array([meta["size"] for meta in found], pa.int64()),
+            "last_modified": _whole_seconds(
+                pa.array([meta["last_modified"] for meta in found], pa.timestamp("us", "UTC"))
+            ),
+        }
+    )
+
+
+def _identities(page: "pa.Table") -> Iterator[tuple[object, ...]]:
+    """What tells each version of a page from all others."""
+    columns = ("object_key", "object_etag", "last_modified")
+    return zip(*(page[name].to_pylist() for name in columns), strict=True)
+
+
+def _whole_seconds(times: "pa.Array") -> "pa.Array":
+    """Some stores list fractions, but none gives them where an object is asked for by its key."""
+    import pyarrow as pa  # noqa: PLC0415  shortens start-up
+
+    return times.cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.timestamp("us", "UTC"))
 
 
 def _among(page: "pa.Table", keys: Sequence[str]) -> "pa.Table":

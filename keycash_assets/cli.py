@@ -20,12 +20,14 @@ _SETTINGS_HELP = """
 Settings are environment variables, also read from a file named .env in the repository:
 
 \b
-  KEYCASH_HOME         folder of all local state (.keycash)
-  KEYCASH_SOURCE       folder, .zip or http(s) URL of a zip (sample)
-  KEYCASH_OBJECTS_URL  s3://bucket/prefix or gs://bucket/prefix (a local store)
-  KEYCASH_WAREHOUSE    DuckDB file, or md:database (KEYCASH_HOME/keycash.duckdb)
-  KEYCASH_PUBLISHED    snapshot for readers (KEYCASH_HOME/published/keycash.duckdb)
-  AWS_*, GOOGLE_*      as those clouds' own tools read them
+  KEYCASH_HOME               folder of all local state (.keycash)
+  KEYCASH_SOURCE             folder, .zip or http(s) URL of a zip (sample)
+  KEYCASH_OBJECTS_URL        s3://bucket/prefix or gs://bucket/prefix (a local store)
+  KEYCASH_EVENTS_QUEUE_URL   SQS queue of the bucket's events (none: listing alone)
+  KEYCASH_RECONCILE_SECONDS  how long events alone are trusted (300)
+  KEYCASH_WAREHOUSE          DuckDB file, or md:database (KEYCASH_HOME/keycash.duckdb)
+  KEYCASH_PUBLISHED          snapshot for readers (KEYCASH_HOME/published/keycash.duckdb)
+  AWS_*, GOOGLE_*            as those clouds' own tools read them
 
 README.md and .env.example name all of them.
 """

@@ -15,7 +15,13 @@ from keycash_assets.assets.raw_files import raw_files
 from keycash_assets.assets.s3_objects import s3_objects
 from keycash_assets.checks import landing_checks, metric_checks
 from keycash_assets.jobs import daily_full_load, full_load, ingest_objects, upload_source_files
-from keycash_assets.resources import ObjectStore, Published, SourceFolder, Warehouse
+from keycash_assets.resources import (
+    BucketEvents,
+    ObjectStore,
+    Published,
+    SourceFolder,
+    Warehouse,
+)
 from keycash_assets.sensors import s3_object_sensor
 from keycash_assets.settings import RETRACT_DELETED, Settings
 
@@ -50,6 +56,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 source=settings.source, destination=str(settings.home / "raw_files")
             ),
             "object_store": ObjectStore(home=str(settings.home), objects_url=settings.objects_url),
+            "bucket_events": BucketEvents(
+                queue_url=settings.events_queue_url, reconcile_seconds=settings.reconcile_seconds
+            ),
             "warehouse": Warehouse(
                 database=settings.warehouse,
                 published=str(settings.published),

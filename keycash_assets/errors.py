@@ -6,6 +6,7 @@
     ├── SettingsError               a setting is missing or makes no sense
     ├── SourceError                 the source files cannot be had, or are not safe to unpack
     ├── ObjectStoreError            the bucket cannot be listed, read or written
+    ├── EventQueueError             the queue of the bucket's events cannot be used
     ├── WarehouseError              the warehouse cannot be opened
     │   └── WarehouseLockedError    another process holds it for longer than we wait
     └── ServerError                 a local server did not start, or stopped by itself
@@ -28,6 +29,10 @@ class SourceError(KeycashError):
 
 class ObjectStoreError(KeycashError):
     """The bucket cannot be listed, read or written."""
+
+
+class EventQueueError(KeycashError):
+    """The queue of the bucket's events cannot be used."""
 
 
 class WarehouseError(KeycashError):

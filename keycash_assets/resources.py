@@ -12,6 +12,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from keycash_assets.bucket import Bucket, bucket_of
+from keycash_assets.event_queue import EventQueue
 from keycash_assets.publishing import publish
 from keycash_assets.settings import Settings
 from keycash_assets.sources import SourceFiles, fetch_source_files
@@ -71,6 +72,22 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no 
             {"KEYCASH_HOME": self.home, "KEYCASH_OBJECTS_URL": self.objects_url or ""}
         )
         return bucket_of(settings, os.environ)
+
+
+class BucketEvents(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no value of its own
+    """What tells the sensor of new objects between two listings.
+
+    Attributes:
+        queue_url: ``KEYCASH_EVENTS_QUEUE_URL``; None where only listings tell.
+        reconcile_seconds: ``KEYCASH_RECONCILE_SECONDS``.
+    """
+
+    queue_url: str | None
+    reconcile_seconds: int
+
+    def queue(self) -> EventQueue | None:
+        """The queue of the bucket's event notifications, if there is one."""
+        return None if self.queue_url is None else EventQueue(self.queue_url, os.environ)
 
 
 class Warehouse(DuckDBResource):

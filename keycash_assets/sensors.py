@@ -1,20 +1,29 @@
 """The sensor: what is new in the bucket becomes a run. It fetches, asks ``core`` and reports."""
 
-import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import dagster as dg
 
-from keycash_assets.backlog import Backlog, find_backlog
+from keycash_assets.backlog import Backlog, find_backlog, find_new
+from keycash_assets.bucket import Bucket
+from keycash_assets.core.events import read_event_message
 from keycash_assets.core.objects import (
+    ListingProgress,
+    ObjectVersion,
     batch_digest,
     can_be_partitions,
+    latest_of_each_key,
     retry_at,
     superseded_partitions,
 )
-from keycash_assets.errors import KeycashError
+from keycash_assets.errors import EventQueueError, KeycashError, ObjectStoreError
+from keycash_assets.event_queue import WAIT_SECONDS, EventQueue, Message
 from keycash_assets.jobs import full_load, ingest_objects
-from keycash_assets.resources import ObjectStore, Published
+from keycash_assets.resources import BucketEvents, ObjectStore, Published
 
 LISTING_SECONDS = 20.0
 """How long a tick lists before it leaves the rest to the next one; Dagster ends a tick after 60."""
@@ -36,28 +45,51 @@ UNFINISHED = [
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def s3_object_sensor(
-    context: dg.SensorEvaluationContext, object_store: ObjectStore, published: Published
+    context: dg.SensorEvaluationContext,
+    object_store: ObjectStore,
+    published: Published,
+    bucket_events: BucketEvents,
 ) -> dg.SensorResult | dg.SkipReason:
     """Loads objects as they arrive in the bucket.
 
-    New is what the bucket lists and the ledger has not seen, version by version. All that a tick
-    finds loads in one run: up to 100 objects as a partition each, more of them in bulk. Objects
-    that are no longer in the bucket are noted by a bulk run as well.
+    New is what the bucket has and the ledger has not seen, version by version. Where to look is
+    known from a listing of the whole bucket: at every tick, or, with a queue of the bucket's
+    events, now and then, and from the events in between. All that a tick finds loads in one run: up
+    to 100 objects as a partition each, more of them in bulk. Objects that are no longer in the
+    bucket are found by a listing only, and noted by a bulk run as well.
     """
     unfinished = unfinished_run(context.instance)
     if unfinished is not None:
         return dg.SkipReason(f"Run {unfinished} is loading; what it leaves is seen after it.")
-    after = json.loads(context.cursor)["resume_after"] if context.cursor else None
+    now = time.time()
+    progress = ListingProgress.of_cursor(context.cursor)
+    queue = bucket_events.queue()
+    lists = queue is None or progress.is_due(
+        now, bucket_events.reconcile_seconds, last_failure(context.instance)
+    )
+    hints: Hints | None = None
+    backlog = Backlog([], [], 0)
     try:
-        with published.get_connection() as connection:
-            backlog = find_backlog(
-                connection, object_store.bucket(), after=after, seconds=LISTING_SECONDS
-            )
+        bucket = object_store.bucket()
+        if queue is not None:
+            wait_seconds = 0 if lists else WAIT_SECONDS
+            hints = take_hints(queue, bucket, published, wait_seconds, context.log)
+        if lists or hints is None:
+            with published.get_connection() as connection:
+                backlog = find_backlog(
+                    connection, bucket, after=progress.resume_after, seconds=LISTING_SECONDS
+                )
+            progress = progress.listed(backlog.resume_after, now)
     except KeycashError as error:
         return dg.SkipReason(f"Not known whether anything is new: {error}")
-    resume_after = backlog.resume_after
-    cursor = json.dumps({"resume_after": resume_after}) if resume_after else ""
+    if queue is not None and hints is not None:
+        delete_settled(queue, hints, context.log)
+        backlog = replace(backlog, new=latest_of_each_key([*backlog.new, *hints.new]))
+    cursor = progress.cursor()
     if not backlog.new and not backlog.vanished:
+        if hints is not None and not lists:
+            return dg.SkipReason(f"Nothing new in {len(hints.keys_of_messages):,} events.")
+        resume_after = backlog.resume_after
         so_far = f" so far; the listing goes on after {resume_after}" if resume_after else ""
         return dg.SensorResult(
             skip_reason=f"Nothing new among {backlog.listed:,} objects{so_far}.", cursor=cursor
@@ -87,6 +119,85 @@ def unfinished_run(instance: dg.DagsterInstance) -> str | None:
         if runs:
             return runs[0]
     return None
+
+
+def last_failure(instance: dg.DagsterInstance) -> float:
+    """When a run that was to load new objects failed for the last time, 0 for never."""
+    failed = dg.RunsFilter(
+        job_name=ingest_objects.name,
+        statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+    )
+    records = instance.get_run_records(failed, limit=1)
+    return records[0].end_time or 0 if records else 0
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the events of a tick tell.
+
+    Attributes:
+        keys_of_messages: The keys that each message tells of; none where it tells nothing of use.
+        new: Versions under these keys that the ledger has not seen.
+    """
+
+    keys_of_messages: Mapping[Message, frozenset[str]]
+    new: Sequence[ObjectVersion]
+
+
+def take_hints(
+    queue: EventQueue,
+    bucket: Bucket,
+    published: Published,
+    wait_seconds: int,
+    log: logging.Logger,
+) -> Hints | None:
+    """Take messages from the queue, and look in the bucket for what they tell of.
+
+    Returns:
+        None where that failed, which is logged: the messages come again, and a listing does
+        without them.
+
+    Raises:
+        WarehouseError: The ledger cannot be read.
+    """
+    keys_of_messages: dict[Message, frozenset[str]] = {}
+    elsewhere = 0
+    try:
+        for message in queue.receive(wait_seconds):
+            told = read_event_message(message.body, bucket.name, bucket.prefix)
+            keys_of_messages[message] = told.keys
+            elsewhere += told.elsewhere
+            for problem in told.problems:
+                log.warning(f"Message {message.message_id} of the event queue: {problem}")
+        if not keys_of_messages:
+            return Hints({}, [])
+        keys = sorted(frozenset().union(*keys_of_messages.values()))
+        with published.get_connection() as connection:
+            new = find_new(connection, bucket, keys)
+    except (EventQueueError, ObjectStoreError) as error:
+        log.warning(f"Without events the bucket is listed: {error}")
+        return None
+    log.info(
+        f"{len(keys_of_messages):,} messages tell of {len(keys):,} keys, {len(new):,} of them new, "
+        f"and of {elsewhere:,} keys elsewhere."
+    )
+    return Hints(keys_of_messages, new)
+
+
+def delete_settled(queue: EventQueue, hints: Hints, log: logging.Logger) -> None:
+    """Delete the messages that ask for nothing any more.
+
+    One that tells of something new stays: the queue hands it out again until a tick sees in the
+    ledger that it was loaded. So neither a tick nor a run that dies loses it.
+    """
+    awaited = {version.key for version in hints.new}
+    settled = [
+        message for message, keys in hints.keys_of_messages.items() if keys.isdisjoint(awaited)
+    ]
+    try:
+        queue.delete(settled)
+    except EventQueueError as error:
+        log.warning(str(error))
 
 
 def run_request(backlog: Backlog, last_run_id: str | None) -> dg.RunRequest:

@@ -29,6 +29,10 @@ class Settings:
             store always, into a bucket of yours only when ``KEYCASH_SOURCE`` names them.
         objects_url: ``KEYCASH_OBJECTS_URL``, ``s3://bucket/prefix`` or ``gs://bucket/prefix``;
             None means the local object store, which the platform then starts itself.
+        events_queue_url: ``KEYCASH_EVENTS_QUEUE_URL``, the SQS queue that the bucket's event
+            notifications go to; None means that the sensor lists the bucket at every tick.
+        reconcile_seconds: ``KEYCASH_RECONCILE_SECONDS``, how long the sensor goes by events alone
+            before it lists the bucket again.
         warehouse: ``KEYCASH_WAREHOUSE``, the path of a DuckDB file, or ``md:database``.
         published: ``KEYCASH_PUBLISHED``, the read-only snapshot that readers open.
         deleted_objects: ``KEYCASH_DELETED_OBJECTS``, what becomes of the rows of an object that is
@@ -40,6 +44,8 @@ class Settings:
     source: str
     uploads: bool
     objects_url: str | None
+    events_queue_url: str | None
+    reconcile_seconds: int
     warehouse: str
     published: Path
     deleted_objects: str
@@ -77,6 +83,12 @@ class Settings:
             source=_source(environment.get("KEYCASH_SOURCE") or SAMPLE_SOURCE),
             uploads=objects_url is None or bool(environment.get("KEYCASH_SOURCE")),
             objects_url=objects_url,
+            events_queue_url=_events_queue_url(
+                environment.get("KEYCASH_EVENTS_QUEUE_URL") or None, objects_url
+            ),
+            reconcile_seconds=_seconds(
+                "KEYCASH_RECONCILE_SECONDS", environment.get("KEYCASH_RECONCILE_SECONDS") or "300"
+            ),
             warehouse=warehouse,
             published=Path(published).expanduser().absolute(),
             deleted_objects=deleted_objects,
@@ -108,6 +120,29 @@ def _source(source: str) -> str:
     if source == SAMPLE_SOURCE or source.lower().startswith(("http://", "https://")):
         return source
     return str(Path(source).expanduser().absolute())
+
+
+def _events_queue_url(url: str | None, objects_url: str | None) -> str | None:
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(
+            f"KEYCASH_EVENTS_QUEUE_URL is {url!r}: write the queue's URL, as in "
+            "https://sqs.sa-east-1.amazonaws.com/123456789012/keycash-events."
+        )
+    if objects_url is None or not objects_url.startswith("s3://"):
+        raise SettingsError(
+            "KEYCASH_EVENTS_QUEUE_URL names the queue of a bucket of yours on S3: set "
+            "KEYCASH_OBJECTS_URL to s3://bucket/prefix, or leave the queue out. Without it the "
+            "bucket is listed at every tick."
+        )
+    return url
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise SettingsError(f"{name} is {text!r}: write a whole number of seconds, as in 300.")
+    return int(text)
 
 
 def object_store_environment(

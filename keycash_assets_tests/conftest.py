@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from keycash_assets.bucket import Bucket
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
+from keycash_assets_tests.event_store import EventServer, EventStore
 from keycash_assets_tests.living_platform import LivingPlatform, Reader
 from keycash_assets_tests.platform import Platform
 from keycash_assets_tests.run_process import RunProcesses
@@ -38,17 +39,18 @@ def object_store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield {key: value or "" for key, value in dotenv_values(home / "connection.env").items()}
 
 
+def _own_prefix(object_store_environment: dict[str, str]) -> dict[str, str]:
+    url = f"s3://keycash/test-{uuid.uuid4().hex[:12]}"
+    return {**object_store_environment, "KEYCASH_OBJECTS_URL": url}
+
+
 def _own_environment(
-    object_store_environment: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     for name in list(os.environ):
         if name.startswith(("KEYCASH_", "AWS_", "DAGSTER_")) and name != "KEYCASH_CHALLENGE_DIR":
             monkeypatch.delenv(name)
-    values = {
-        **object_store_environment,
-        "KEYCASH_OBJECTS_URL": f"s3://keycash/test-{uuid.uuid4().hex[:12]}",
-        "KEYCASH_HOME": str(home),
-    }
+    values = {**variables, "KEYCASH_HOME": str(home)}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values
@@ -67,7 +69,7 @@ def environment(
     object_store_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """The process's environment with a prefix of the bucket and a home for this test alone."""
-    return _own_environment(object_store_environment, tmp_path / "home", monkeypatch)
+    return _own_environment(_own_prefix(object_store_environment), tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def module_platform(
     """A platform that the tests of a module share, for those that only look at it."""
     home = tmp_path_factory.mktemp("module") / "home"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        environment = _own_environment(object_store_environment, home, monkeypatch)
+        environment = _own_environment(_own_prefix(object_store_environment), home, monkeypatch)
         with _platform(environment) as platform:
             yield platform
 
@@ -107,6 +109,29 @@ def run_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunProce
     processes = RunProcesses(tmp_path_factory.mktemp("runs"))
     yield processes
     processes.close()
+
+
+@pytest.fixture(scope="session")
+def event_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventServer]:
+    """A server that speaks S3 and SQS, and sends the events of the one to the other."""
+    with EventServer.start(tmp_path_factory.mktemp("event_server")) as server:
+        yield server
+
+
+@pytest.fixture
+def event_store(event_server: EventServer) -> EventStore:
+    """An empty bucket whose events go to a queue, in which S3's test event waits."""
+    return event_server.create_bucket()
+
+
+@pytest.fixture
+def event_platform(
+    event_store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """The pipeline on that bucket, going by its events; its first tick lists the bucket."""
+    home = tmp_path / "home"
+    with _platform(_own_environment(event_store.environment, home, monkeypatch)) as platform:
+        yield platform
 
 
 @pytest.fixture(scope="session")

@@ -63,12 +63,14 @@ class Platform:
         bucket: Its prefix of the bucket.
         instance: Its Dagster instance.
         definitions: What Dagster would load.
+        cursor: The sensor's, as its last tick left it.
     """
 
     settings: Settings
     bucket: Bucket
     instance: dg.DagsterInstance
     definitions: dg.Definitions
+    cursor: str | None = None
 
     @classmethod
     @contextmanager
@@ -99,10 +101,16 @@ class Platform:
         resources = self.definitions.resources or {}
         context = dg.build_sensor_context(
             instance=self.instance,
+            cursor=self.cursor,
             definitions=self.definitions,
-            resources={name: resources[name] for name in ("object_store", "published")},
+            resources={
+                name: resources[name] for name in ("object_store", "published", "bucket_events")
+            },
         )
-        return s3_object_sensor.evaluate_tick(context)
+        result = s3_object_sensor.evaluate_tick(context)
+        if result.cursor is not None:
+            self.cursor = result.cursor
+        return result
 
     def tick(self) -> dg.ExecuteInProcessResult | None:
         """One tick and the run that it asks for; None where it asks for none."""

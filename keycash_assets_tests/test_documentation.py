@@ -49,7 +49,7 @@ def test_the_contract_names_every_column() -> None:
             assert f"`{column.name}`" in contract, f"{table}.{column.name}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/data-contract.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/data-contract.md", "docs/events.md"])
 def test_links_lead_somewhere(document: str) -> None:
     path = REPOSITORY / document
     for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):

@@ -7,6 +7,7 @@ from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console, money, print_table
 from keycash_assets.errors import KeycashError
+from keycash_assets.event_queue import EventQueue
 from keycash_assets.local.addresses import read_addresses
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.local.superset_server import sign_ins
@@ -40,6 +41,7 @@ def status(settings: Settings) -> None:
             columns = ["status", "versions", "objects", "records", "bytes"]
             print_table("Objects", columns, by_status)
         _print_backlog(settings, connection)
+    _print_events(settings)
 
 
 def _print_backlog(settings: Settings, connection: "Connection") -> None:
@@ -54,6 +56,21 @@ def _print_backlog(settings: Settings, connection: "Connection") -> None:
     else:
         console.print(
             f"[bold]Waiting[/] {len(backlog.new):,} new objects, {len(backlog.vanished):,} deleted"
+        )
+
+
+def _print_events(settings: Settings) -> None:
+    """Print how full the queue of the bucket's events is, if there is one."""
+    if settings.events_queue_url is None:
+        return
+    try:
+        depth = EventQueue(settings.events_queue_url, os.environ).depth()
+    except KeycashError as error:
+        console.print(f"[yellow]Events unknown:[/] {error}")
+    else:
+        console.print(
+            f"[bold]Events[/] {settings.events_queue_url}: about {depth.waiting:,} messages wait, "
+            f"{depth.held:,} were handed out and are not confirmed yet"
         )
 
 

@@ -6,6 +6,7 @@ late, shares its second with another or is overwritten is seen.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,60 @@ class ObjectVersion:
     key: str
     etag: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class ListingProgress:
+    """How far the sensor's listing of the bucket has come: what it remembers between two ticks.
+
+    Attributes:
+        resume_after: The key to go on after, where a listing ran out of time; None between two.
+        began_at: When that listing, or the last one, began, as a Unix timestamp; None before the
+            first.
+    """
+
+    resume_after: str | None = None
+    began_at: float | None = None
+
+    @classmethod
+    def of_cursor(cls, cursor: str | None) -> "ListingProgress":
+        """Read it from the sensor's cursor, which is empty at first."""
+        values = json.loads(cursor) if cursor else {}
+        return cls(values.get("resume_after"), values.get("began_at"))
+
+    def cursor(self) -> str:
+        """The sensor's cursor that holds it."""
+        return json.dumps({"resume_after": self.resume_after, "began_at": self.began_at})
+
+    def is_due(self, now: float, interval_seconds: float, failed_at: float) -> bool:
+        """Whether a listing is to begin, or to go on, where events tell what is new in between.
+
+        Args:
+            now: As a Unix timestamp. If the clock was put back, a listing is due as well.
+            interval_seconds: Time from the beginning of one listing to that of the next.
+            failed_at: When a run failed for the last time, 0 for never: of what it was to load a
+                listing may have told, and no event.
+        """
+        return (
+            self.resume_after is not None
+            or self.began_at is None
+            or not 0 <= now - self.began_at < interval_seconds
+            or failed_at >= self.began_at
+        )
+
+    def listed(self, resume_after: str | None, now: float) -> "ListingProgress":
+        """The progress after another tick has listed.
+
+        Args:
+            resume_after: The key that the tick came to; None if it came to the end.
+            now: When it began to list.
+        """
+        return ListingProgress(resume_after, now if self.resume_after is None else self.began_at)
+
+
+def latest_of_each_key(versions: Iterable[ObjectVersion]) -> list[ObjectVersion]:
+    """One version of each key, oldest first: of several that were seen, the one modified last."""
+    return sorted({version.key: version for version in sorted(versions)}.values())
 
 
 def can_be_partitions(versions: Sequence[ObjectVersion]) -> bool:
