@@ -43,12 +43,6 @@ TALISMAN_CONFIG["session_cookie_secure"] = IS_BEHIND_TLS
 # Numbers as Brazilians write them; "$" in a format is the currency.
 D3_FORMAT = {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["R$ ", ""]}
 APP_NAME = "Key Cash"
-# What surrounds the charts is in Portuguese too; everybody may switch.
-BABEL_DEFAULT_LOCALE = "pt_BR"
-LANGUAGES = {
-    "pt_BR": {"flag": "br", "name": "Português"},
-    "en": {"flag": "us", "name": "English"},
-}
 EXTRA_CATEGORICAL_COLOR_SCHEMES = [
     {
         "id": "keycash",

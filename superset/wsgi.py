@@ -24,7 +24,6 @@ STAMP = HOME / "stamp"
 READING = {
     ("menu_access", "Dashboards"),
     ("can_log", "Superset"),
-    ("can_language_pack", "Superset"),
     ("can_read", "SecurityRestApi"),
     # Not ("can_read", "Log"): what everybody does stands there, filtered clients included.
     ("can_recent_activity", "Log"),
