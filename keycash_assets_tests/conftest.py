@@ -145,8 +145,14 @@ def challenge_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]:
-    """A platform that is up, with the sample loaded by its sensor, and a reader throughout."""
-    with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", {}) as platform:
+    """A platform that is up, its source loaded by its sensor, and a reader throughout.
+
+    The source is the real challenge files where ``KEYCASH_CHALLENGE_DIR`` names them, else the
+    sample.
+    """
+    challenge = os.environ.get("KEYCASH_CHALLENGE_DIR")
+    variables = {"KEYCASH_SOURCE": challenge} if challenge else {}
+    with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", variables) as platform:
         platform.wait_until_published("SELECT count(*) FROM object_ledger", [(50,)])
         reader = Reader(platform.snapshot)
         reader.start()

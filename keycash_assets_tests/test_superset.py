@@ -1,16 +1,21 @@
 """Superset as people see it, in a real browser."""
 
 import json
+import os
 import re
 import shutil
+import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from keycash_assets.settings import REPOSITORY
 from keycash_assets_tests.living_platform import LivingPlatform
@@ -19,6 +24,10 @@ from keycash_assets_tests.platform import credit_request, document
 DASHBOARDS = ("credito-por-dia", "por-tras-do-numero", "pipeline-health")
 CHART = ".dashboard-component-chart-holder"
 SHOWN_MS = 60_000
+SUPERSET = REPOSITORY / "superset"
+
+SOURCE_TOTAL = Decimal(66_977_570 if os.environ.get("KEYCASH_CHALLENGE_DIR") else "58640025.49")
+"""What the source's 31 days in 2022 sum up to."""
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +50,19 @@ SignIn = Callable[[str], Page]
 
 @pytest.fixture
 def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
-    """A function that opens a browser of its own for a user, signed in."""
+    """A function that opens a browser of its own for a user, signed in.
+
+    No page that it opened may have reached anything but Superset.
+    """
     address = json.loads((living.home / "addresses.json").read_text())["Superset"]
     passwords = json.loads((living.home / "superset" / "secrets.json").read_text())["passwords"]
     contexts = []
+    asked_elsewhere: list[Request] = []
+
+    def note(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https"} and f"{parts.scheme}://{parts.netloc}" != address:
+            asked_elsewhere.append(request)
 
     def sign_in_as(user: str) -> Page:
         context = browser.new_context(
@@ -52,6 +70,7 @@ def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
         )
         contexts.append(context)
         page = context.new_page()
+        page.on("request", note)
         page.goto("/login/")
         page.fill("#username", user)
         page.fill("#password", passwords[user])
@@ -60,8 +79,10 @@ def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
         return page
 
     yield sign_in_as
+    refused = {request.url: request.failure for request in asked_elsewhere}
     for context in contexts:
         context.close()
+    assert set(refused.values()) <= {"csp"}, f"the browser did not refuse all of {refused}"
 
 
 def _brl(amount: Decimal) -> str:
@@ -81,10 +102,10 @@ def _chart(page: Page, name: str) -> Any:
 
 
 @contextmanager
-def _dashboard(page: Page, slug: str) -> Iterator[Page]:
+def _dashboard(page: Page, slug: str, query: str = "") -> Iterator[Page]:
     """Open a dashboard and wait until every chart has drawn something."""
-    page.goto(f"/superset/dashboard/{slug}/")
-    path = REPOSITORY / "superset" / "assets" / "dashboards" / f"{slug}.yaml"
+    page.goto(f"/superset/dashboard/{slug}/{query}")
+    path = SUPERSET / "assets" / "dashboards" / f"{slug}.yaml"
     position = yaml.safe_load(path.read_text("utf-8"))["position"]
     names = [key for key in position if key.startswith("CHART-")]
     expect(page.locator(CHART)).to_have_count(len(names), timeout=SHOWN_MS)
@@ -117,6 +138,22 @@ def test_the_total_is_the_published_one_and_follows_a_new_file(
         expect(total).to_contain_text(_brl(before + 123), timeout=120_000)
 
 
+def test_a_time_range_applies_to_all_charts_and_gives_the_total_of_the_source(
+    sign_in: SignIn,
+) -> None:
+    time_range = "'2022-01-01 : 2023-01-01'"
+    query = (
+        "?native_filters=(NATIVE_FILTER-periodo:(id:NATIVE_FILTER-periodo,ownState:(),"
+        f"extraFormData:(time_range:{time_range}),filterState:(value:{time_range})))"
+    )
+    with _dashboard(sign_in("viewer"), "credito-por-dia", query) as page:
+        total = _chart(page, "Crédito solicitado")
+        expect(total).to_contain_text(_brl(SOURCE_TOTAL), timeout=SHOWN_MS)
+        expect(_chart(page, "Dias com pedidos")).to_contain_text("31", timeout=SHOWN_MS)
+        days = page.get_by_role("link", name=re.compile(r"^\d\d/\d\d/2022$"))
+        expect(days).to_have_count(31, timeout=SHOWN_MS)
+
+
 def test_a_filter_applies_to_all_charts(sign_in: SignIn, living: LivingPlatform) -> None:
     ((days, total),) = living.published(
         "SELECT count(*), sum(credito_solicitado) FROM credit_per_day "
@@ -131,13 +168,36 @@ def test_a_filter_applies_to_all_charts(sign_in: SignIn, living: LivingPlatform)
         expect(_chart(page, "Dias com pedidos")).to_contain_text(str(days), timeout=SHOWN_MS)
 
 
+def _day(living: LivingPlatform) -> str:
+    """A day of the source, as people write it."""
+    ((day,),) = living.published(
+        "SELECT strftime(min(data_solicitada), '%d/%m/%Y') FROM credit_per_day"
+    )
+    return str(day)
+
+
 def test_a_day_leads_to_the_requests_behind_it(sign_in: SignIn, living: LivingPlatform) -> None:
+    day = _day(living)
+    ((total, requests),) = living.published(
+        "SELECT credito_solicitado, requests FROM credit_per_day "
+        f"WHERE strftime(data_solicitada, '%d/%m/%Y') = '{day}'"
+    )
     with _dashboard(sign_in("analyst"), "credito-por-dia") as page:
-        page.get_by_role("link", name="05/03/2022").first.click()
+        page.get_by_role("link", name=day).first.click()
         page.wait_for_url(re.compile("por-tras-do-numero"))
-        day = _total(living, "data_solicitada = DATE '2022-03-05'")
         shown = _chart(page, "Total dos pedidos mostrados")
-        expect(shown).to_contain_text(_brl(day), timeout=SHOWN_MS)
+        expect(shown).to_contain_text(_brl(total), timeout=SHOWN_MS)
+        for name in ("Pedidos mostrados", "Pedidos que contam"):
+            expect(_chart(page, name)).to_contain_text(str(requests), timeout=SHOWN_MS)
+
+
+def test_a_viewer_who_follows_a_day_is_told_who_sees_personal_data(
+    sign_in: SignIn, living: LivingPlatform
+) -> None:
+    """Charts full of errors, or a bare 404, would look like a broken platform."""
+    with _dashboard(sign_in("viewer"), "credito-por-dia") as page:
+        page.get_by_role("link", name=_day(living)).first.click()
+        expect(page.get_by_text("o seu papel não a vê")).to_be_visible(timeout=SHOWN_MS)
 
 
 def test_a_click_on_a_client_filters_the_other_charts(
@@ -154,15 +214,43 @@ def test_a_click_on_a_client_filters_the_other_charts(
         expect(shown).to_contain_text(_brl(amount), timeout=SHOWN_MS)
 
 
+def test_what_is_wrong_with_files_is_shown_without_what_they_say(
+    sign_in: SignIn, living: LivingPlatform
+) -> None:
+    """Reasons are for engineers, who may not see personal data."""
+    living.put("broken.json", b'{"clientes": [{"id": "NOT-FOR-ENGINEERS"')
+    living.put("wrong.json", document(credit_request("wrong", "NOT-FOR-ENGINEERS", email="x")))
+    found = "SELECT count(*) FROM landing_table WHERE problems IS NOT NULL"
+    living.wait_until_published(found, [(1,)])
+    living.wait_until_published("SELECT count(*) FROM quarantine", [(1,)])
+    try:
+        with _dashboard(sign_in("viewer"), "pipeline-health") as page:
+            for name, text in (
+                ("Quarantined objects", "1"),
+                ("Quarantine", "not JSON: it ends too early"),
+                ("Problem records", "1"),
+                ("Records with problems", "credito_solicitado: not a number"),
+                ("Schema drift", "email"),
+            ):
+                expect(_chart(page, name)).to_contain_text(text, timeout=SHOWN_MS)
+            assert page.get_by_text("NOT-FOR-ENGINEERS").count() == 0
+    finally:
+        for name in ("broken.json", "wrong.json"):
+            living.put(name, document(credit_request("mended", 1, "06/02/2031 10:00")))
+        living.wait_until_published(found, [(0,)])
+        living.wait_until_published("SELECT count(*) FROM quarantine", [(0,)])
+
+
 def _csrf(page: Page) -> dict[str, str]:
     answer = page.request.get("/api/v1/security/csrf_token/")
     token = answer.json()["result"] if answer.ok else ""
     return {"X-CSRFToken": token, "Referer": page.url}
 
 
-def _query(page: Page, dataset: int) -> int:
+def _query(page: Page, dataset: int, expression: str = "COUNT(*)") -> int:
     """Status of a query on a dataset, as a chart would send it."""
-    query = {"columns": [], "metrics": [_COUNT], "row_limit": 1}
+    metric = {"expressionType": "SQL", "sqlExpression": expression, "label": "n"}
+    query = {"columns": [], "metrics": [metric], "row_limit": 1}
     answer = page.request.post(
         "/api/v1/chart/data",
         headers=_csrf(page),
@@ -176,9 +264,6 @@ def _query(page: Page, dataset: int) -> int:
     return answer.status
 
 
-_COUNT = {"expressionType": "SQL", "sqlExpression": "COUNT(*)", "label": "n"}
-
-
 def test_a_viewer_changes_nothing_and_sees_no_personal_data(sign_in: SignIn) -> None:
     admin, analyst, viewer = sign_in("admin"), sign_in("analyst"), sign_in("viewer")
     datasets = {
@@ -189,6 +274,13 @@ def test_a_viewer_changes_nothing_and_sees_no_personal_data(sign_in: SignIn) -> 
     assert _query(viewer, open_to_all) == 200
     assert _query(viewer, personal) == 403
     assert _query(analyst, personal) == 200
+    assert _query(admin, personal) == 200
+    # Not by way of a dataset that they may read either, nor by what everybody has done.
+    for expression in ("(SELECT max(name) FROM landing_table)", "max((FROM landing_table).name)"):
+        assert _query(viewer, open_to_all, expression) in {400, 403, 422}
+    assert viewer.request.get(f"/api/v1/dataset/{personal}").status == 404
+    assert viewer.request.get("/api/v1/dashboard/por-tras-do-numero").status == 404
+    assert viewer.request.get("/api/v1/log/").status == 403
     listed = viewer.request.get("/api/v1/dashboard/").json()["result"]
     assert {board["slug"] for board in listed} == {"credito-por-dia", "pipeline-health"}
     chart = admin.request.get("/api/v1/chart/").json()["result"][0]["id"]
@@ -200,8 +292,13 @@ def test_a_viewer_changes_nothing_and_sees_no_personal_data(sign_in: SignIn) -> 
             page.request.delete(f"/api/v1/dashboard/{listed[0]['id']}", headers=headers),
             page.request.post("/api/v1/sqllab/execute/", headers=headers, data={"sql": "SELECT 1"}),
             page.request.post("/api/v1/database/", headers=headers, data={"database_name": "x"}),
+            page.request.post("/api/v1/chart/", headers=headers, data={"slice_name": "x"}),
+            page.request.post("/api/v1/dashboard/", headers=headers, data={"slug": "x"}),
+            page.request.post("/api/v1/dataset/", headers=headers, data={"table_name": "x"}),
+            page.request.get("/api/v1/security/users/"),
         ]
-        assert [answer.status in {403, 404} for answer in refused] == [True] * len(refused)
+        assert {answer.status for answer in refused} <= {403, 404}
+    assert admin.request.get("/api/v1/security/users/").status == 200
 
 
 def test_without_a_sign_in_nothing_is_seen(browser: Browser, living: LivingPlatform) -> None:
@@ -213,3 +310,59 @@ def test_without_a_sign_in_nothing_is_seen(browser: Browser, living: LivingPlatf
     listed = page.request.get("/api/v1/dashboard/")
     assert listed.status in {401, 403} or listed.json()["count"] == 0
     context.close()
+
+
+def test_what_leaves_the_folder_leaves_superset_and_what_people_made_stays(
+    living: LivingPlatform, tmp_path: Path
+) -> None:
+    """On a copy of its state, moved to MotherDuck: its token is stored nowhere."""
+    home, folder = tmp_path / "superset", tmp_path / "folder"
+    shutil.copytree(living.home / "superset", home, ignore=shutil.ignore_patterns("superset.db*"))
+    with (
+        sqlite3.connect(living.home / "superset" / "superset.db") as source,
+        sqlite3.connect(home / "superset.db") as copy,
+    ):
+        source.backup(copy)
+        copy.execute(
+            "UPDATE slices SET is_managed_externally = false "
+            "WHERE slice_name = 'Revisões de totais'"
+        )
+    copy.close()
+    shutil.copytree(SUPERSET, folder)
+    for name in (
+        "dashboards/por-tras-do-numero",
+        "charts/revisoes",
+        "charts/pedidos_por_cliente",
+        "datasets/requests_per_client",
+    ):
+        (folder / "assets" / f"{name}.yaml").unlink()
+    roles = folder / "roles.yaml"
+    roles.write_text(roles.read_text().replace("    - requests_per_client\n", ""))
+    subprocess.run(
+        [REPOSITORY / ".venv-superset" / "bin" / "python", "-c", "import wsgi"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "KEYCASH_HOME": str(tmp_path),
+            "KEYCASH_WAREHOUSE": "md:keycash",
+            "KEYCASH_PUBLISHED": str(living.snapshot),
+            "MOTHERDUCK_TOKEN": "token-of-motherduck",
+            "SUPERSET_CONFIG_PATH": str(folder / "superset_config.py"),
+        },
+        check=True,
+        timeout=180,
+    )
+
+    with sqlite3.connect(home / "superset.db") as database:
+
+        def names(column: str, table: str) -> set[str]:
+            return {name for (name,) in database.execute(f"SELECT {column} FROM {table}")}
+
+        assert names("slug", "dashboards") == {"credito-por-dia", "pipeline-health"}
+        charts = names("slice_name", "slices")
+        assert "Pedidos por cliente" not in charts
+        assert {"Revisões de totais", "Crédito solicitado"} <= charts
+        assert "requests_per_client" not in names("table_name", "tables")
+        assert names("sqlalchemy_uri", "dbs") == {"duckdb:///md:keycash"}
+    database.close()
+    assert all(b"token-of-motherduck" not in path.read_bytes() for path in home.iterdir())

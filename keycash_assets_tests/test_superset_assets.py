@@ -11,6 +11,7 @@ import yaml
 
 from keycash_assets.settings import REPOSITORY
 from keycash_assets.warehouse import create_tables
+from keycash_assets_tests.platform import Platform, credit_request, document
 
 FOLDER = REPOSITORY / "superset"
 
@@ -51,8 +52,24 @@ def test_a_dashboard_shows_charts_that_exist(name: str) -> None:
     for native in DASHBOARDS[name]["metadata"]["native_filter_configuration"]:
         for target in native["targets"]:
             if target:
-                columns = {column["column_name"] for column in _columns(target["datasetUuid"])}
+                dataset = BY_UUID[target["datasetUuid"]]
+                columns = {column["column_name"] for column in dataset["columns"]}
+                metrics = {metric["metric_name"] for metric in dataset["metrics"]}
                 assert target["column"]["name"] in columns
+                assert native.get("sortMetric") in {None, *metrics}
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_viewer_may_read_all_of_a_dashboard_or_nothing_of_it(name: str) -> None:
+    """One chart that they may read would open the dashboard to them, with errors for the rest."""
+    readable = yaml.safe_load((FOLDER / "roles.yaml").read_text("utf-8"))["viewer"]["datasets"]
+    uuids = {
+        part["meta"]["uuid"]
+        for part in DASHBOARDS[name]["position"].values()
+        if isinstance(part, dict) and part.get("type") == "CHART"
+    }
+    datasets = [chart["dataset_uuid"] for chart in CHARTS.values() if chart["uuid"] in uuids]
+    assert len({BY_UUID[dataset]["table_name"] in readable for dataset in datasets}) == 1
 
 
 def test_every_chart_is_on_a_dashboard() -> None:
@@ -63,11 +80,6 @@ def test_every_chart_is_on_a_dashboard() -> None:
         if isinstance(part, dict) and part.get("type") == "CHART"
     }
     assert {chart["uuid"] for chart in CHARTS.values()} == shown
-
-
-def _columns(uuid: str) -> list[dict[str, Any]]:
-    columns: list[dict[str, Any]] = BY_UUID[uuid]["columns"]
-    return columns
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -114,3 +126,27 @@ def test_roles_name_datasets_that_exist_and_keep_personal_data_to_the_analyst() 
     assert personal
     assert personal.isdisjoint(roles["viewer"]["datasets"])
     assert set(roles["analyst"]["datasets"]) == set(DATASETS)
+
+
+def test_the_cards_of_pipeline_health_count_what_is_there_now(platform: Platform) -> None:
+    """Versions that newer ones replaced, and deleted objects, would be counted for ever."""
+    wrong = document(credit_request("a", "abc"), credit_request("b", 1))
+    platform.put({"mended.json": wrong, "wrong.json": wrong, "gone.json": wrong})
+    platform.put({"broken.json": b"{", "healed.json": b"{"})
+    platform.tick()
+    platform.put({"mended.json": document(credit_request("a", 2)), "healed.json": document()})
+    platform.delete("gone.json")
+    platform.tick()
+    counted = {
+        metric["metric_name"]: platform.published(
+            f"SELECT {metric['expression']} FROM ({dataset['sql']}) AS dataset"
+        )
+        for dataset in (DATASETS["object_ledger"], DATASETS["loaded_records"])
+        for metric in dataset["metrics"]
+    }
+    assert counted["objects"] == [(4,)]
+    assert counted["quarantined_objects"] == [(1,)]
+    assert counted["records_total"] == platform.published("SELECT count(*) FROM landing_table")
+    assert counted["problem_records_total"] == platform.published(
+        "SELECT count(*) FROM landing_table WHERE problems IS NOT NULL"
+    )

@@ -29,10 +29,15 @@ ENABLE_PROXY_FIX = IS_BEHIND_TLS
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 
-# By default pages load a pixel of a telemetry service: nothing but our own server is asked.
+# By default pages load a pixel of a telemetry service, and fonts: nothing but our own server is
+# asked.
 TALISMAN_CONFIG = deepcopy(SUPERSETS_OWN)
-TALISMAN_CONFIG["content_security_policy"]["img-src"] = ["'self'", "blob:", "data:"]
-TALISMAN_CONFIG["content_security_policy"]["connect-src"] = ["'self'"]
+TALISMAN_CONFIG["content_security_policy"] |= {
+    "img-src": ["'self'", "blob:", "data:"],
+    "connect-src": ["'self'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "font-src": ["'self'", "data:"],
+}
 TALISMAN_CONFIG["session_cookie_secure"] = IS_BEHIND_TLS
 
 # Numbers as Brazilians write them; "$" in a format is the currency.

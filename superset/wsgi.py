@@ -12,8 +12,9 @@ from typing import Any
 
 import flask_migrate
 import yaml
-from flask import Flask, g
+from flask import Flask, g, request
 from superset.app import create_app
+from werkzeug.exceptions import NotFound
 
 FOLDER = Path(__file__).parent
 HOME = Path(os.environ["KEYCASH_HOME"]) / "superset"
@@ -24,7 +25,7 @@ READING = {
     ("menu_access", "Dashboards"),
     ("can_log", "Superset"),
     ("can_read", "SecurityRestApi"),
-    ("can_read", "Log"),
+    # Not ("can_read", "Log"): what everybody does stands there, filtered clients included.
     ("can_recent_activity", "Log"),
     ("can_read", "Dataset"),
     ("can_drill", "Dashboard"),
@@ -37,7 +38,9 @@ def warehouse_uri() -> str:
     warehouse = os.environ["KEYCASH_WAREHOUSE"]
     if warehouse.startswith("md:"):
         return f"duckdb:///{warehouse}"  # the token comes from the environment
-    return f"duckdb:///{os.environ['KEYCASH_PUBLISHED']}?access_mode=READ_ONLY"
+    # Read-only, and no other file of this machine either.
+    published = os.environ["KEYCASH_PUBLISHED"]
+    return f"duckdb:///{published}?access_mode=READ_ONLY&enable_external_access=false"
 
 
 def assets() -> dict[str, str]:
@@ -53,9 +56,10 @@ def assets() -> dict[str, str]:
     return contents
 
 
-def digest() -> str:
-    """What the state depends on, in one word."""
-    parts = [warehouse_uri(), (HOME / "secrets.json").read_text()]
+def digest(app: Flask) -> str:
+    """What the state depends on, in one word: another metadata database begins anew."""
+    metadata: str = app.config["SQLALCHEMY_DATABASE_URI"]
+    parts = [metadata, warehouse_uri(), (HOME / "secrets.json").read_text()]
     parts += [
         path.read_text("utf-8")
         for path in sorted(FOLDER.rglob("*"))
@@ -66,7 +70,7 @@ def digest() -> str:
 
 def bring_up_to_date(app: Flask) -> None:
     """Migrate, and make roles, users and dashboards what this folder says."""
-    if STAMP.exists() and STAMP.read_text() == digest():
+    if STAMP.exists() and STAMP.read_text() == digest(app):
         return
     with app.app_context():
         flask_migrate.upgrade()
@@ -80,7 +84,7 @@ def bring_up_to_date(app: Flask) -> None:
         for name, role in yaml.safe_load((FOLDER / "roles.yaml").read_text()).items():
             make_role(security, name, set(role["datasets"]))
             make_user(security, name, name, passwords[name])
-    STAMP.write_text(digest())
+    STAMP.write_text(digest(app))
 
 
 def import_assets() -> None:
@@ -131,5 +135,16 @@ def make_user(security: Any, name: str, role: str, password: str) -> Any:
     return user
 
 
+def not_found(error: NotFound) -> Any:
+    """What somebody sees who opens a dashboard that their role may not see, or that is not there.
+
+    Superset's own page says only that the address is wrong, and asks a third party for fonts.
+    """
+    if "text/html" in request.accept_mimetypes:
+        return (FOLDER / "not_found.html").read_text("utf-8"), 404
+    return {"message": "Not found"}, 404
+
+
 application = create_app()
+application.register_error_handler(404, not_found)
 bring_up_to_date(application)
