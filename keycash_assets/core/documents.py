@@ -55,9 +55,12 @@ _OTHER_BYTE_ORDER_MARKS = {
 _ZSTD_BYTES = 4 * 1024
 
 # The usual document, which needs no second look at its fields.
-_ONLY_RECORDS = re.compile(rb'\{\s*"clientes"\s*:\s*(?=\[)')
-_END_OF_ONLY_RECORDS = re.compile(rb"\]\s*\}\Z")
+_ONLY_RECORDS = re.compile(rb'\{[ \t\r\n]*"clientes"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
+_END_OF_ONLY_RECORDS = re.compile(rb"\][ \t\r\n]*\}\Z")
 _FRAME_BYTES = 256
+
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STANDS_TWICE = f"the field {ENVELOPE_FIELD!r} stands twice"
 
 _decode_value = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -126,7 +129,7 @@ def read_parts(data: Content) -> Iterator[Part]:
         if _has_readable_line(text):
             yield from _read_lines(text)
         else:
-            yield _nothing_readable(text, str(error))
+            yield _nothing_readable(data, str(error))
     else:
         envelopes = [] if envelope is None else [envelope]
         for part in _in_parts(elements):
@@ -142,7 +145,7 @@ def mapped(file: IO[bytes]) -> Content:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _nothing_readable(data: Content | _Text, reason: str) -> Part:
+def _nothing_readable(data: Content, reason: str) -> Part:
     return Part(not_json=[NotJson(None, bytes(data[:MAX_QUARANTINED_BYTES]), reason)])
 
 
@@ -278,11 +281,15 @@ def _read_value(text: _Text) -> tuple[list[msgspec.Raw], str | None]:
                     return _decode_array(array), None
             fields = _decode_object(text)
             records = fields.get(ENVELOPE_FIELD)
-            if records is not None and bytes(memoryview(records)[:1]) == b"[":
-                return _decode_array(records), _envelope(text, fields, records)
+            if records is not None:
+                if bytes(memoryview(records)[:1]) == b"[":
+                    return _decode_array(records), _envelope(text, fields, records)
+                _refuse_hidden_records(text)
         else:
             _decode_value(text)
     except RecursionError as error:
+        if not _is_closed(text):
+            raise _NotJsonError("not JSON: nested too deeply, and not one value") from error
         raise _RefusedError("nested too deeply to be read") from error
     except msgspec.DecodeError as error:
         raise _NotJsonError(f"not JSON: {_without_prefix(error)}") from error
@@ -298,6 +305,35 @@ def _only_records(text: _Text) -> _Text | None:
     return text[start.end() : len(text) - len(end[0]) + 1]
 
 
+def _refuse_hidden_records(text: _Text) -> None:
+    """Look for an array of records before the last ``clientes``, which is none.
+
+    Raises:
+        _RefusedError: There is one: its records would be lost without a word.
+    """
+    if any(name == ENVELOPE_FIELD and type(value) is list for name, value in _members(text)):
+        raise _RefusedError(_STANDS_TWICE)
+
+
+def _members(text: _Text) -> tuple[tuple[str, object], ...]:
+    """The members of a valid JSON object, with those that stand twice; objects are tuples."""
+    # Python refuses to make a number of thousands of digits: none is needed.
+    members: tuple[tuple[str, object], ...] = json.loads(
+        bytes(text), object_pairs_hook=tuple, parse_int=str, parse_float=str
+    )
+    return members
+
+
+def _is_closed(text: _Text) -> bool:
+    """Whether the bracket that opens a text is closed by its last byte, however deep it goes."""
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += (found[0] in b"[{") - (found[0] in b"]}")
+        if depth == 0:
+            return found.end() == len(text)
+    return False
+
+
 def _without_prefix(error: msgspec.DecodeError) -> str:
     reason = str(error).removeprefix("JSON is malformed: ")
     return {"Input data was truncated": "it ends too early"}.get(reason, reason)
@@ -311,9 +347,9 @@ def _envelope(text: _Text, fields: dict[str, msgspec.Raw], records: msgspec.Raw)
     """
     start = _address(records) - _address(text)
     frame = b"".join((text[:start], b"[]", text[start + len(records) :]))
-    names = json.loads(frame, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    names = [name for name, _ in _members(frame)]
     if names.count(ENVELOPE_FIELD) > 1:
-        raise _RefusedError(f"the field {ENVELOPE_FIELD!r} stands twice")
+        raise _RefusedError(_STANDS_TWICE)
     if len(names) == 1:
         return None
     if len(names) > len(fields):

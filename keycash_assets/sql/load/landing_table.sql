@@ -31,7 +31,12 @@ verbatim AS (
             WHEN record_type = 'OBJECT' AND (amount_type = 'DOUBLE' OR len(other_keys) > 0)
                 THEN regexp_extract_all(record, $member, 0)
         END AS members,
-        members IS NULL OR len(members) = len(keys) AS members_are_complete
+        -- A record that nests more deeply than $member follows holds more brackets than levels. Only then is it looked
+        -- at again: of a member that $member cannot take in whole, something stays when all that it finds is taken out.
+        CASE
+            WHEN members IS NULL OR length(record) - length(translate(record, '[{', '')) <= 65 THEN TRUE
+            ELSE regexp_full_match(regexp_replace(record, $member, '', 'g'), '[{},\s]*')
+        END AS members_are_complete
     FROM fields
 ),
 
@@ -85,7 +90,7 @@ dates AS (
         *,
         CASE WHEN date_type = 'VARCHAR' THEN regexp_extract(
             date_text,
-            '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(\.[0-9]{3})?)?(?:(Z)|([+-])([01][0-9]|2[0-3]):?([0-5][0-9])?)?)?$',
+            '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(\.[0-9]{3})?)?(?:(Z)|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?$',
             ['day', 'minute', 'second', 'fraction', 'utc', 'sign', 'offset_hours', 'offset_minutes']
         ) END AS iso,
         CASE
@@ -115,7 +120,7 @@ dates AS (
             )
             ELSE written
         END AS moment,
-        CASE WHEN year(moment) BETWEEN 1 AND 9999 THEN moment END AS requested_at
+        CASE WHEN year(written) > 0 AND year(moment) BETWEEN 1 AND 9999 THEN moment END AS requested_at
     FROM amounts
 ),
 
