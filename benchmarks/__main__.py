@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, BenchmarkError
+from benchmarks.guard import guard
 from benchmarks.races import RACES
+from benchmarks.report import write_documents
 from benchmarks.results import RESULTS, print_result, write
 from keycash_assets.commands.console import console
 from keycash_assets.errors import KeycashError
@@ -16,6 +18,7 @@ from keycash_assets.local.processes import Stopped, Supervisor
 from keycash_assets.settings import REPOSITORY
 
 _RUNS = 5
+_GUARD_RUNS = 3
 _HOME = REPOSITORY / ".bench"
 
 
@@ -62,6 +65,27 @@ def _race_command(names: Sequence[str]) -> Callable[..., None]:
 for _name, _race in RACES.items():
     main.command(_name, help=f"Race: {_race.__doc__}")(_race_command([_name]))
 main.command("all", help="All races, one after the other.")(_race_command(list(RACES)))
+
+
+@main.command("guard")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=_HOME)
+def _guard(home: Path) -> None:
+    """Fail if something has become much slower; takes a few minutes."""
+    with Supervisor() as supervisor:
+        bench = Bench(home.absolute(), _GUARD_RUNS, supervisor)
+        result = guard(bench)
+        bench.close()
+    print_result(result)
+    slower = [target.name for target in result.targets if not target.met]
+    if slower:
+        raise BenchmarkError(f"Much slower than it was: {', '.join(slower)}.")
+
+
+@main.command("report")
+def _report() -> None:
+    """Write the tables and plots of the documents anew from benchmarks/results."""
+    for path in write_documents():
+        console.print(f"Wrote {path.relative_to(REPOSITORY)}")
 
 
 def _run() -> int:

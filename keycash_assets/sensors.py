@@ -56,7 +56,8 @@ def s3_object_sensor(
     except KeycashError as error:
         return dg.SkipReason(f"Not known whether anything is new: {error}")
     resume_after = backlog.resume_after
-    cursor = json.dumps({"resume_after": resume_after}) if resume_after else ""
+    # Never empty: an empty cursor leaves the one of the tick before in place.
+    cursor = json.dumps({"resume_after": resume_after})
     if not backlog.new and not backlog.vanished:
         so_far = f" so far; the listing goes on after {resume_after}" if resume_after else ""
         return dg.SensorResult(

@@ -86,11 +86,12 @@ class Platform:
         """An S3 client that shares nothing with the platform's own."""
         return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 
-    def evaluate_sensor(self) -> SensorExecutionData:
+    def evaluate_sensor(self, cursor: str | None = None) -> SensorExecutionData:
         """One tick, evaluated as Dagster's daemon has it evaluated, but no run."""
         resources = self.definitions.resources or {}
         context = dg.build_sensor_context(
             instance=self.instance,
+            cursor=cursor,
             definitions=self.definitions,
             resources={name: resources[name] for name in ("object_store", "published")},
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.races import bucket, dagster_cost, freshness, large, metric, small, start_up
+from benchmarks.races import bucket, dagster_cost, freshness, large, metric, scale, small, start_up
 from benchmarks.results import RaceResult
 
 RACES: Mapping[str, Callable[[Bench], RaceResult]] = {
@@ -14,5 +14,6 @@ RACES: Mapping[str, Callable[[Bench], RaceResult]] = {
     "bucket": bucket.race,
     "dagster": dagster_cost.race,
     "startup": start_up.race,
+    "scale": scale.race,
 }
 """By their names on the command line, in the order in which ``all`` runs them."""

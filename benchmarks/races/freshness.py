@@ -37,9 +37,8 @@ _STAGES = (
     "load",
     "metric",
     "checks",
-    "publish",
+    "publish, until a reader sees it",
     "Dagster between steps",
-    "seen by a reader",
 )
 _STEPS = {
     "landing_table": "load",
@@ -47,7 +46,6 @@ _STEPS = {
     "credit_metric": "metric",
     "landing_checks": "checks",
     "metric_checks": "checks",
-    "published_snapshot": "publish",
 }
 
 
@@ -174,19 +172,17 @@ class _Trials:
         run_started_at = moments["PIPELINE_START"][""]
         enqueued_at = moments["PIPELINE_ENQUEUED"].get("", ticked_at)
         launched_at = moments["PIPELINE_STARTING"][""]
-        published_at = ends["published_snapshot"]
         self._stages["waiting for the tick"].append(ticked_at - put_at)
         self._stages["tick"].append(enqueued_at - ticked_at)
         self._stages["queue"].append(launched_at - enqueued_at)
         self._stages["launch and import"].append(run_started_at - launched_at)
-        of_steps: dict[str, float] = defaultdict(float)
-        for step, started_at in starts.items():
-            of_steps[_STEPS[step]] += ends[step] - started_at
-        for stage, seconds in of_steps.items():
+        stages = dict.fromkeys(_STEPS.values(), 0.0)
+        for step, stage in _STEPS.items():
+            stages[stage] += ends[step] - starts[step]
+        stages["publish, until a reader sees it"] = seen_at - starts["published_snapshot"]
+        stages["Dagster between steps"] = seen_at - run_started_at - sum(stages.values())
+        for stage, seconds in stages.items():
             self._stages[stage].append(seconds)
-        between = published_at - run_started_at - sum(of_steps.values())
-        self._stages["Dagster between steps"].append(between)
-        self._stages["seen by a reader"].append(seen_at - published_at)
 
 
 def _is_finished(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -48,10 +48,10 @@ def race(bench: Bench) -> RaceResult:
     # A tenth of the history first: what is flat costs the same in both.
     some_clients = QUICK_CLIENTS if bench.quick else CLIENTS
     typical = some_clients[1]
-    small = _figures(bench, rows // 10, typical // 10, batches[:1])
+    small = measure(bench, rows // 10, typical // 10, batches[:1])
     for clients in some_clients:
         sizes = batches if clients == typical else batches[:1]
-        measured = _figures(bench, rows, clients, sizes)
+        measured = measure(bench, rows, clients, sizes)
         update, scratch = measured[f"update {batches[0]}"], measured["from scratch"]
         targets.append(
             Target(
@@ -103,8 +103,8 @@ def race(bench: Bench) -> RaceResult:
     )
 
 
-def _figures(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> dict[str, Figure]:
-    """Measure, round after round, on one copy of a history that the batches are added to."""
+def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> dict[str, Figure]:
+    """Load batches and update, round after round, on one copy of a history that the batches are added to."""
     original = history(bench, rows, clients)
     samples: Samples = defaultdict(list)
     with bench.scratch() as folder, ExitStack() as lease:

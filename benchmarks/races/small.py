@@ -1,6 +1,6 @@
 """Race 1: many small objects, each a document of five requests, as the real ones are."""
 
-from benchmarks.bench import RIVALS, Bench, Contender
+from benchmarks.bench import OURS, RIVALS, Bench, Contender
 from benchmarks.documents import REQUESTS_IN_FLIGHT, seed
 from benchmarks.results import RaceResult, Target, ratio
 
@@ -12,50 +12,19 @@ TUNED_THREADS = 32
 
 
 def race(bench: Bench) -> RaceResult:
-    """Load the objects into a new warehouse; slow rivals get a quarter of them, or a tenth."""
+    """Load many small objects into a new warehouse; slow rivals get a quarter or a tenth."""
     objects = bench.objects(OBJECTS, QUICK_OBJECTS)
-    sizes = (objects, objects // 4, objects // 10)
-    for size in sizes:
-        seed(bench, _prefix(size), size, RECORDS, clients=size * RECORDS * 9 // 10)
 
-    def contender(name: str, role: str, module: str, size: int, **options: str) -> Contender:
-        return Contender(
-            name=name,
-            role=role,
-            module=f"benchmarks.{'rivals' if role == 'rival' else 'contenders'}.{module}",
-            options={
-                "prefix": _prefix(size),
-                "objects": str(size),
-                "records": str(RECORDS),
-                **options,
-            },
-            units=size * RECORDS,
-            environment=bench.environment(_prefix(size)),
-            interpreter=RIVALS if role == "rival" else Contender.interpreter,
-            detail="" if size == objects else f"on {size:,} of the {objects:,} objects",
-        )
+    def rival(name: str, module: str, share: int, **options: str) -> Contender:
+        return _contender(bench, (name, "rival", f"rivals.{module}"), objects, share, options)
 
-    all_of_them, a_quarter, a_tenth = sizes
     floor, ours, tuned, plain, loop, dlt = bench.race(
         [
-            contender(
-                "obstore: fetch and throw away",
-                "floor",
-                "fetch_and_throw_away",
-                all_of_them,
-                in_flight=str(REQUESTS_IN_FLIGHT),
-            ),
-            contender("load_everything_new", "ours", "load_everything_new", all_of_them),
-            contender(
-                "read_json over httpfs, tuned",
-                "rival",
-                "duckdb_httpfs",
-                all_of_them,
-                threads=str(TUNED_THREADS),
-            ),
-            contender("read_json over httpfs", "rival", "duckdb_httpfs", a_quarter, threads=""),
-            contender("boto3 + pandas loop", "rival", "boto3_pandas_loop", a_tenth),
-            contender("dlt filesystem source", "rival", "dlt_filesystem", a_tenth),
+            *floor_and_ours(bench, objects),
+            rival("read_json over httpfs, tuned", "duckdb_httpfs", 1, threads=str(TUNED_THREADS)),
+            rival("read_json over httpfs", "duckdb_httpfs", 4, threads=""),
+            rival("boto3 + pandas loop", "boto3_pandas_loop", 10),
+            rival("dlt filesystem source", "dlt_filesystem", 10),
         ],
         "records/s",
     )
@@ -76,5 +45,32 @@ def race(bench: Bench) -> RaceResult:
     )
 
 
-def _prefix(objects: int) -> str:
-    return f"small-{objects}"
+def floor_and_ours(bench: Bench, objects: int) -> list[Contender]:
+    """The floor and the platform, on so many objects."""
+    in_flight = {"in_flight": str(REQUESTS_IN_FLIGHT)}
+    floor = ("obstore: fetch and throw away", "floor", "contenders.fetch_and_throw_away")
+    ours = ("load_everything_new", "ours", "contenders.load_everything_new")
+    return [
+        _contender(bench, floor, objects, 1, in_flight),
+        _contender(bench, ours, objects, 1, {}),
+    ]
+
+
+def _contender(
+    bench: Bench, who: tuple[str, str, str], objects: int, share: int, options: dict[str, str]
+) -> Contender:
+    """A contender on a share of the objects, which have a prefix of their own."""
+    name, role, module = who
+    size = objects // share
+    prefix = f"small-{size}"
+    seed(bench, prefix, size, RECORDS, clients=size * RECORDS * 9 // 10)
+    return Contender(
+        name=name,
+        role=role,
+        module=f"benchmarks.{module}",
+        options={"prefix": prefix, "objects": str(size), "records": str(RECORDS), **options},
+        units=size * RECORDS,
+        environment=bench.environment(prefix),
+        interpreter=RIVALS if role == "rival" else OURS,
+        detail="" if share == 1 else f"on {size:,} of the {objects:,} objects",
+    )
