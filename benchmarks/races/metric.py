@@ -104,7 +104,7 @@ def race(bench: Bench) -> RaceResult:
 
 
 def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> dict[str, Figure]:
-    """Load batches and update, round after round, on one copy of a history that the batches are added to."""
+    """Load batches and update, round after round, on a copy of a history that grows by them."""
     original = history(bench, rows, clients)
     samples: Samples = defaultdict(list)
     with bench.scratch() as folder, ExitStack() as lease:
