@@ -7,9 +7,12 @@ KEYCASH := $(VENV)/bin/keycash
 INSTALLED := $(VENV)/.installed
 SUPERSET_VENV := .venv-superset
 SUPERSET_INSTALLED := $(SUPERSET_VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
+RACE ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test crash check format lock clean
+.PHONY: help run up test crash bench check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -32,6 +35,13 @@ $(SUPERSET_INSTALLED): superset/requirements.txt | $(UV)
 	  --requirement superset/requirements.txt
 	@touch $@
 
+# The rivals of the benchmarks, with versions that the platform need not share.
+$(BENCH_INSTALLED): benchmarks/requirements.txt | $(UV)
+	@test -x $(BENCH_VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BENCH_VENV)
+	@echo "Installing the rivals of the benchmarks ..."
+	@VIRTUAL_ENV=$(BENCH_VENV) $(UV) pip install --quiet --requirement benchmarks/requirements.txt
+	@touch $@
+
 run: $(INSTALLED) ## Run the whole pipeline once, without a UI
 	@exec $(KEYCASH) run
 
@@ -44,6 +54,9 @@ test: $(INSTALLED) $(SUPERSET_INSTALLED) ## Run the whole test suite
 crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with the model
 	KEYCASH_KILLS=200 $(VENV)/bin/pytest keycash_assets_tests/test_crashes.py
 
+bench: $(INSTALLED) $(BENCH_INSTALLED) $(SUPERSET_INSTALLED) ## Race the platform against its rivals; RACE=small runs one
+	@exec $(VENV)/bin/python -m benchmarks $(RACE)
+
 check: $(INSTALLED) ## Check formatting, lint, types and import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -54,9 +67,11 @@ format: $(INSTALLED) ## Format the code and apply the safe lint fixes
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-lock: | $(UV) ## Write requirements.txt anew from pyproject.toml
+lock: | $(UV) ## Write the requirements.txt files anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.10 --extra dev --no-emit-index-url \
 	  --no-header --output-file requirements.txt pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.10 --extra bench --no-emit-index-url \
+	  --no-header --output-file benchmarks/requirements.txt pyproject.toml
 
 clean: ## Remove the virtual environment and the tools; local data in .keycash stays
-	rm -rf $(VENV) $(SUPERSET_VENV) .uv build *.egg-info
+	rm -rf $(VENV) $(SUPERSET_VENV) $(BENCH_VENV) .uv build *.egg-info

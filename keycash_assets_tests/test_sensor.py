@@ -178,6 +178,19 @@ def test_a_listing_that_runs_out_of_time_goes_on_where_it_stopped(
     assert len(found) == len(set(found))
 
 
+def test_after_a_listing_in_several_ticks_the_next_one_starts_anew(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster keeps the cursor where a tick gives an empty one: what lies before is never seen."""
+    monkeypatch.setattr(sensors, "LISTING_SECONDS", -1.0)
+    platform.put({"b.json": document(credit_request())})
+    platform.evaluate_sensor()
+    platform.put({"a.json": document(credit_request())})
+    for _ in range(3):
+        platform.evaluate_sensor()
+    assert platform.bucket.key_of("a.json") in platform.instance.get_dynamic_partitions("objects")
+
+
 def test_the_repeated_request_of_a_loaded_batch_is_harmless(platform: Platform) -> None:
     """A sensor that reads an older snapshot asks again for what was loaded meanwhile."""
     platform.put({"a.json": document(credit_request())})
