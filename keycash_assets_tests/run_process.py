@@ -5,8 +5,8 @@ milliseconds. The forked process says over a socket which moments it reaches, an
 stop at one of them; nothing of this is in the product.
 """
 
-import inspect
 import functools
+import inspect
 import json
 import os
 import resource
@@ -253,7 +253,6 @@ def _run(order: Order, moments: _Moments) -> dict[str, Any]:
 
 def _serve(address: str) -> None:
     """Fork for each line of standard input, until it ends."""
-    import keycash_assets.definitions
     import keycash_assets_tests.platform  # noqa: F401  imported once, for all runs
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

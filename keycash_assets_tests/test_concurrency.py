@@ -18,9 +18,7 @@ TOTALS = (
 CLICKED = ("landing_table", "credit_requests", "credit_per_day", "credit_per_day_changes")
 
 
-def _keycash(
-    home: Path, *arguments: str, **variables: str
-) -> "subprocess.CompletedProcess[str]":
+def _keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     home.mkdir(parents=True, exist_ok=True)
     (home / ".env").touch()  # what a developer has in theirs is not read
     return subprocess.run(

@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 
 from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS, find_offenders
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests import model
-from keycash_assets_tests.living_platform import LivingPlatform, bare_environment
 from keycash_assets_tests.platform import Platform, credit_request, document
 from keycash_assets_tests.run_process import Order, RunProcesses
 
@@ -102,7 +100,9 @@ class History:
 
     def assert_nothing_was_undone(self, connection: duckdb.DuckDBPyConnection) -> None:
         """What a commit had accounted for is still accounted for."""
-        keys = {key for (key,) in connection.execute("SELECT object_key FROM object_ledger").fetchall()}
+        keys = {
+            key for (key,) in connection.execute("SELECT object_key FROM object_ledger").fetchall()
+        }
         assert self.seen <= keys
         self.seen = keys
 
@@ -190,7 +190,10 @@ def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
     assert platform.run("ingest_objects").success
     with duckdb.connect(platform.settings.published, read_only=True) as connection:
         history.assert_is_complete(connection)
-    assert platform.evaluate_sensor().skip_message == f"Nothing new among {len(history.current)} objects."
+    assert (
+        platform.evaluate_sensor().skip_message
+        == f"Nothing new among {len(history.current)} objects."
+    )
     if KILLS > 12:
         with capsys.disabled():
             print(f"\n{killed.total()} kills in {attempts} runs, all survived: {dict(killed)}")  # noqa: T201

@@ -3,7 +3,6 @@
 A small file system is mounted where that is permitted; elsewhere the size of files is limited.
 """
 
-import json
 import random
 import subprocess
 from collections.abc import Iterator
@@ -71,7 +70,9 @@ def _large(total_bytes: int) -> bytes:
     padding = total_bytes // 1_000 // 2
     return document(
         *(
-            credit_request(f"large-{n}", 1, "02/01/2022 10:00", padding=chance.randbytes(padding).hex())
+            credit_request(
+                f"large-{n}", 1, "02/01/2022 10:00", padding=chance.randbytes(padding).hex()
+            )
             for n in range(1_000)
         )
     )
@@ -97,7 +98,6 @@ def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
         platform.put({"large.json": _large(2 * SMALL_BYTES)})
         failed = run_processes.start(Order("ingest_objects", file_bytes=disk.file_bytes)).finish()
         assert not failed["success"]
-        print(json.dumps(failed))
         assert platform.published(TOTALS) == before
         disk.grow()
         assert platform.run("ingest_objects").success

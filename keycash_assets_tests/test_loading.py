@@ -1,8 +1,10 @@
 """What becomes of an object over its life: put, put again, changed, broken, mended."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from keycash_assets.definitions import build_definitions
 from keycash_assets.sources import fetch_source_files
 from keycash_assets.uploading import upload
 from keycash_assets_tests.platform import Platform, credit_request, document
@@ -159,3 +161,42 @@ def test_an_object_that_vanishes_keeps_its_rows(platform: Platform) -> None:
     assert platform.published(DAYS) == [("2022-01-02", Decimal("101.00"), 2)]
     assert platform.run("full_load").success
     assert platform.published(DAYS) == [("2022-01-02", Decimal("101.00"), 2)]
+
+
+def _deleted(platform: Platform, policy: str) -> None:
+    """One of two objects of a day is loaded, deleted, and found missing by a tick."""
+    platform.put({"a.json": document(credit_request("c1", 100))})
+    platform.put({"b.json": document(credit_request("c2", 7))})
+    assert platform.tick() is not None
+    platform.delete("b.json")
+    platform.settings = replace(platform.settings, deleted_objects=policy)
+    platform.definitions = build_definitions(platform.settings)
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    status = "SELECT status FROM object_ledger WHERE object_key LIKE '%/b.json'"
+    assert platform.published(status) == [("deleted",)]
+    assert platform.tick() is None
+
+
+def test_a_deleted_object_keeps_its_rows_by_default(platform: Platform) -> None:
+    """A bucket whose files expire must not empty the chart."""
+    _deleted(platform, "keep")
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("107.00"), 2)]
+    assert platform.published("SELECT count(*) FROM credit_per_day_changes") == [(1,)]
+
+
+def test_a_deleted_object_is_retracted_with_a_restatement_where_that_is_set(
+    platform: Platform,
+) -> None:
+    """A request that was withdrawn must not count, and the log must say which file caused it."""
+    _deleted(platform, "retract")
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("100.00"), 1)]
+    ((old, new, keys),) = platform.published(
+        "SELECT old_credito_solicitado, new_credito_solicitado, object_keys "
+        "FROM credit_per_day_changes ORDER BY changed_at DESC LIMIT 1"
+    )
+    assert (old, new, keys) == (Decimal(107), Decimal(100), [platform.bucket.key_of("b.json")])
+    platform.put({"b.json": document(credit_request("c2", 7))})
+    assert platform.tick() is not None
+    assert platform.published(DAYS) == [("2022-01-02", Decimal("107.00"), 2)]
