@@ -12,7 +12,7 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 RACE ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test crash bench check format lock clean
+.PHONY: help run up test crash memory bench check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with
 
 bench: $(INSTALLED) $(BENCH_INSTALLED) $(SUPERSET_INSTALLED) ## Race the platform against its rivals; RACE=small runs one
 	@exec $(VENV)/bin/python -m benchmarks $(RACE)
+
+memory: $(INSTALLED) ## Load an object of 2 GB, a document of 500 MB and 100,000 objects; show the memory
+	KEYCASH_MEMORY=long $(VENV)/bin/pytest -s keycash_assets_tests/test_memory.py
 
 check: $(INSTALLED) ## Check formatting, lint, types and import rules
 	$(VENV)/bin/ruff format --check .

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LOCK_WAIT_SECONDS = 120.0
 """How long a writer waits for another one. A run holds the warehouse from its load to its end."""
 
+MEMORY_LIMIT = "1GB"
+"""What DuckDB may hold in memory; beyond it, it uses a temporary folder beside the file."""
+
 MOTHERDUCK_HOST = "api.motherduck.com"
 MOTHERDUCK_NEWEST_CLIENT = (1, 5, 6)
 """Newest DuckDB client that MotherDuck accepts (its documentation on supported versions)."""
@@ -88,6 +91,9 @@ def connect_to_write(
             raise WarehouseError(f"Cannot open the warehouse {database}: {error}") from error
         else:
             connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
+            # Rows name their object and position: their order in the table says nothing.
+            connection.execute("SET preserve_insertion_order = false")
             return connection
 
 
