@@ -12,7 +12,7 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 RACE ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test crash memory bench check format lock clean
+.PHONY: help run up test crash fuzz memory bench check format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test: $(INSTALLED) $(SUPERSET_INSTALLED) ## Run the whole test suite
 
 crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with the model
 	KEYCASH_KILLS=200 $(VENV)/bin/pytest keycash_assets_tests/test_crashes.py
+
+fuzz: $(INSTALLED) ## Load 10,000 documents damaged at random, and compare with the model
+	KEYCASH_MUTANTS=10000 $(VENV)/bin/pytest -s keycash_assets_tests/test_fuzzing.py
 
 bench: $(INSTALLED) $(BENCH_INSTALLED) $(SUPERSET_INSTALLED) ## Race the platform against its rivals; RACE=small runs one
 	@exec $(VENV)/bin/python -m benchmarks $(RACE)

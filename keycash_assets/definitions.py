@@ -14,7 +14,13 @@ from keycash_assets.assets.published_snapshot import published_snapshot
 from keycash_assets.assets.raw_files import raw_files
 from keycash_assets.assets.s3_objects import s3_objects
 from keycash_assets.checks import landing_checks, metric_checks
-from keycash_assets.jobs import daily_full_load, full_load, ingest_objects, upload_source_files
+from keycash_assets.jobs import (
+    daily_full_load,
+    full_load,
+    ingest_objects,
+    replay_objects,
+    upload_source_files,
+)
 from keycash_assets.resources import (
     BucketEvents,
     ObjectStore,
@@ -48,7 +54,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *dashboards(settings.superset_url),
         ],
         asset_checks=[landing_checks, metric_checks],
-        jobs=[upload_source_files, ingest_objects, full_load],
+        jobs=[upload_source_files, ingest_objects, full_load, replay_objects],
         sensors=[s3_object_sensor],
         schedules=[daily_full_load],
         resources={

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from keycash_assets.assets.landing_table import REBUILD_TAG
+from keycash_assets.assets.landing_table import REBUILD_TAG, REPLAY_TAG
 
 WAREHOUSE_ASSETS = dg.AssetSelection.assets(
     "landing_table",
@@ -33,6 +33,17 @@ full_load = dg.define_asset_job(
     description=(
         "Builds everything anew from every object at once, proves that the result is what the "
         "loads before it had built, checks and publishes."
+    ),
+)
+
+replay_objects = dg.define_asset_job(
+    "replay_objects",
+    selection=WAREHOUSE_ASSETS,
+    tags={REPLAY_TAG: "true"},
+    description=(
+        "Opens objects again, loaded or not: those of `replay_keys` in the settings of "
+        "`landing_table`, or all with something in quarantine. What a file says as before changes "
+        "nothing."
     ),
 )
 

@@ -108,6 +108,11 @@ def load_again(
         return _record(connection, _load(connection, bucket, versions, summary, again=True))
 
 
+def quarantined_keys(connection: "Connection") -> list[str]:
+    """The objects of which something, or all, stands in quarantine."""
+    return [key for (key,) in connection.execute(sql.statement("load/quarantined_keys")).fetchall()]
+
+
 def load_everything_new(
     connection: "Connection", bucket: Bucket, run_id: str, *, retract: bool = False
 ) -> LoadSummary:

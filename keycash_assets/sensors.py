@@ -22,7 +22,7 @@ from keycash_assets.core.objects import (
 )
 from keycash_assets.errors import EventQueueError, KeycashError, ObjectStoreError
 from keycash_assets.event_queue import WAIT_SECONDS, EventQueue, Message
-from keycash_assets.jobs import full_load, ingest_objects
+from keycash_assets.jobs import full_load, ingest_objects, replay_objects
 from keycash_assets.resources import BucketEvents, ObjectStore, Published
 
 LISTING_SECONDS = 20.0
@@ -114,7 +114,7 @@ def s3_object_sensor(
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:
     """A run that is loading, or about to: until it ends, its batch is not in the ledger."""
-    for job in (ingest_objects, full_load):
+    for job in (ingest_objects, full_load, replay_objects):
         runs = instance.get_run_ids(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED), limit=1)
         if runs:
             return runs[0]

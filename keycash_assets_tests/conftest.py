@@ -20,7 +20,11 @@ from keycash_assets_tests.platform import Platform
 from keycash_assets_tests.run_process import RunProcesses
 
 hypothesis_settings.register_profile(
-    "short", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "short",
+    deadline=None,
+    max_examples=100,
+    stateful_step_count=12,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.register_profile(
     "long",

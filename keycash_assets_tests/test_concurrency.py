@@ -47,7 +47,7 @@ def test_runs_of_all_kinds_at_once_take_turns(
             Order("ingest_objects"),
             Order("ingest_objects"),
             Order("full_load"),
-            Order("ingest_objects", config=replay),
+            Order("replay_objects", config=replay),
             Order(assets=CLICKED),
         )
     ]

@@ -68,7 +68,7 @@ def test_the_names_of_the_contract_exist(definitions: dg.Definitions) -> None:
         "0 6 * * *",
         "America/Sao_Paulo",
     )
-    for job in ("upload_source_files", "ingest_objects", "full_load"):
+    for job in ("upload_source_files", "ingest_objects", "full_load", "replay_objects"):
         assert definitions.resolve_job_def(job).executor_def is dg.in_process_executor
     landing = definitions.resolve_asset_graph().get(dg.AssetKey("landing_table"))
     assert isinstance(landing.partitions_def, dg.DynamicPartitionsDefinition)

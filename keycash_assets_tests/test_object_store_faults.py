@@ -313,7 +313,7 @@ def test_a_replay_of_what_is_quarantined_reads_an_unreadable_object_at_once(
     assert lake.load().objects_quarantined == 1
     proxy.heal()
     assert lake.load().objects_seen == 0
-    keys = [key for (key,) in lake.rows(statement("reports/quarantined_keys"))]
+    keys = [key for (key,) in lake.rows(statement("load/quarantined_keys"))]
     with closing(connect_to_write(lake.warehouse)) as connection:
         assert load_again(connection, lake.bucket, keys, "replay").objects_loaded == 1
     assert lake.rows("SELECT id FROM landing_table ORDER BY id") == [("a",), ("b",)]

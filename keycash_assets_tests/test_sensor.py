@@ -107,7 +107,7 @@ def test_an_unreadable_snapshot_is_not_taken_for_an_empty_ledger(platform: Platf
     assert "cannot be read" in str(result.skip_message)
 
 
-@pytest.mark.parametrize("job", ["ingest_objects", "full_load"])
+@pytest.mark.parametrize("job", ["ingest_objects", "full_load", "replay_objects"])
 def test_a_tick_waits_for_the_run_before_it(platform: Platform, job: str) -> None:
     """Until a run has published, its batch still looks new: it would be launched again."""
     platform.put({"a.json": document(credit_request())})

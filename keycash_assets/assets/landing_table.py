@@ -9,10 +9,12 @@ from keycash_assets.loading import (
     load_everything_again,
     load_everything_new,
     load_keys,
+    quarantined_keys,
 )
 from keycash_assets.presentation import column_schema, load_metadata, query_preview, table_metadata
 from keycash_assets.resources import ObjectStore, Warehouse
 from keycash_assets.sql import statement
+from keycash_assets.warehouse import create_tables
 
 # Known and wanted: nobody can act on the warning, which every command would print.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
@@ -28,11 +30,15 @@ A tag and not a setting: Dagster leaves the settings of a job out of runs withou
 """
 
 
+REPLAY_TAG = "keycash/replay"
+"""On a run that opens objects again, for the same reason."""
+
+
 class LoadConfig(dg.Config):
-    """What to load when the run has no partitions.
+    """What the job ``replay_objects`` opens again.
 
     Attributes:
-        replay_keys: Open these objects again, loaded or not.
+        replay_keys: Object keys; none for all objects with something in quarantine.
     """
 
     replay_keys: list[str] = []  # noqa: RUF012  pydantic copies defaults
@@ -60,12 +66,15 @@ def landing_table(
     the one before, and files that cannot be read at all stand in `quarantine`.
 
     Each file is a partition and is loaded as it arrives. Materialized without partitions, it loads
-    whatever is new in the bucket; the job `full_load` loads everything again.
+    whatever is new in the bucket; the job `full_load` loads everything again, and `replay_objects`
+    the objects that are named to it, or all with something in quarantine.
     """
     bucket = object_store.bucket()
     with warehouse.get_connection() as connection:
-        if config.replay_keys:
-            summary = load_again(connection, bucket, config.replay_keys, context.run.run_id)
+        if REPLAY_TAG in context.run.tags:
+            create_tables(connection)
+            keys = config.replay_keys or quarantined_keys(connection)
+            summary = load_again(connection, bucket, keys, context.run.run_id)
         elif REBUILD_TAG in context.run.tags:
             summary = load_everything_again(
                 connection, bucket, context.run.run_id, retract=warehouse.retract_deleted

@@ -88,7 +88,7 @@ class Pipeline:
     def replay(self, keys: list[str]) -> RunOutcome:
         """Open objects again, bring the metric up to date, check and publish."""
         config = {"ops": {"landing_table": {"config": {"replay_keys": keys}}}}
-        return self._run("ingest_objects", config=config)
+        return self._run("replay_objects", config=config)
 
     def _run(
         self,

@@ -7,10 +7,10 @@ from keycash_assets.bucket import bucket_of
 from keycash_assets.commands.console import console
 from keycash_assets.commands.pipeline import Pipeline, dagster_instance, print_outcome
 from keycash_assets.errors import KeycashError
+from keycash_assets.loading import quarantined_keys
 from keycash_assets.local.object_store_server import object_store_of
 from keycash_assets.local.one_platform import refuse_beside_another_platform
 from keycash_assets.settings import Settings
-from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
 
 
@@ -34,8 +34,7 @@ def replay(settings: Settings, keys: Sequence[str], *, quarantined: bool) -> boo
         wanted = list(keys)
         if quarantined:
             with published_connection(settings) as connection:
-                rows = connection.execute(statement("reports/quarantined_keys")).fetchall()
-                wanted += [key for (key,) in rows]
+                wanted += quarantined_keys(connection)
         found = bucket.current_versions([*wanted, *map(bucket.key_of, wanted)])
         there = set(found["object_key"].to_pylist())
         chosen = [key if key in there else bucket.key_of(key) for key in wanted]
