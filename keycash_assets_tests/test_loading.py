@@ -205,13 +205,14 @@ def test_a_deleted_object_is_retracted_with_a_restatement_where_that_is_set(
 def test_the_replay_job_opens_what_stands_in_quarantine_or_what_is_named(
     platform: Platform,
 ) -> None:
-    """What could not be read once, as the store or the reading rules were, is read again at will."""
+    """What could not be read once, by the store or the rules of then, is read again at will."""
     platform.put({"a.json": document(credit_request("c1")), "b.json": b"{"})
     assert platform.tick() is not None
     platform.damage("UPDATE quarantine SET reason = 'of old rules'")
     assert platform.run("replay_objects").success
     assert platform.published("SELECT reason = 'of old rules' FROM quarantine") == [(False,)]
-    replayed = "SELECT objects_loaded, objects_quarantined FROM load_history WHERE kind = 'replay'"
+    counts = "SELECT objects_loaded, objects_quarantined FROM load_history"
+    replayed = f"{counts} WHERE kind = 'replay'"
     assert platform.published(replayed) == [(0, 1)]
     keys = {"replay_keys": [platform.bucket.key_of("a.json")]}
     settings = {"ops": {"landing_table": {"config": keys}}}
