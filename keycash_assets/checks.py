@@ -166,7 +166,7 @@ def unaccounted_objects(
     of_run = {"run_id": run_id if partition_keys else None}
     (began,) = connection.execute(statement("reports/last_load"), of_run).fetchall()[0]
     return [
-        (version.key, None, 0, None, 0, 0)
+        (version.key, None, 0, None, 0, None, 0, 0)
         for version in new
         if began is not None and version.last_modified < began
     ]

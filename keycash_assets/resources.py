@@ -16,7 +16,12 @@ from keycash_assets.event_queue import EventQueue
 from keycash_assets.publishing import publish
 from keycash_assets.settings import Settings
 from keycash_assets.sources import SourceFiles, fetch_source_files
-from keycash_assets.warehouse import LOCK_WAIT_SECONDS, connect_to_write, published_connection
+from keycash_assets.warehouse import (
+    LOCK_WAIT_SECONDS,
+    connect_to_write,
+    published_connection,
+    storage_errors_explained,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -140,7 +145,7 @@ class Warehouse(DuckDBResource):
         Raises:
             WarehouseError: The metric does not hold all that was loaded, or the copy failed.
         """
-        with ExitStack() as lease, self.get_connection() as connection:
+        with storage_errors_explained(), ExitStack() as lease, self.get_connection() as connection:
             return publish(
                 connection, self.database, Path(self.published), run_id, self._run or lease
             )

@@ -4,13 +4,14 @@ Readers never open the file that is written. They open the published snapshot, w
 and checked (``publishing.py``).
 """
 
+import errno
 import logging
 import os
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,14 +151,51 @@ def _connect_to_motherduck(database: str) -> "Connection":
 
 @contextmanager
 def transaction(connection: "Connection") -> Iterator["Connection"]:
-    """All that happens inside is committed at the end, or nothing of it."""
-    connection.begin()
+    """All that happens inside is committed at the end, or nothing of it.
+
+    Raises:
+        WarehouseError: The warehouse could not be written, as on a full disk.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    with storage_errors_explained():
+        connection.begin()
+        try:
+            yield connection
+        except BaseException:
+            with suppress(duckdb.Error):  # what cannot be written cannot be rolled back either
+                connection.rollback()
+            raise
+        connection.commit()
+
+
+@contextmanager
+def storage_errors_explained() -> Iterator[None]:
+    """Say what to do when the warehouse cannot be written.
+
+    Raises:
+        WarehouseError: It could not, for want of space or memory, or for a fault of the disk.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
     try:
-        yield connection
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
+        yield
+    except duckdb.Error as error:
+        causes = (duckdb.IOException, duckdb.OutOfMemoryException)
+        if not isinstance(error, causes) and "Failed to commit" not in str(error):
+            raise
+        raise _storage_error(error) from error
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise _storage_error(error) from error
+
+
+def _storage_error(error: Exception) -> WarehouseError:
+    return WarehouseError(
+        f"The warehouse could not be written: {error}. Nothing of this is kept, and readers still "
+        "see what was published last. Make room on the disk, and the next run does it again."
+    )
 
 
 def create_tables(connection: "Connection") -> None:

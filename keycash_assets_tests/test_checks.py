@@ -33,6 +33,18 @@ def test_good_data_pass_every_check(platform: Platform) -> None:
     assert _failed(run) == set()
 
 
+def test_an_unreadable_line_that_left_the_quarantine_is_missed(platform: Platform) -> None:
+    """Elements and unreadable lines of an object are its rows: one less was dropped in silence."""
+    platform.put({"a.ndjson": b'{"id": "c1"}\n{\n{"id": "c2"}\n{'})
+    run = platform.tick()
+    assert run is not None
+    assert run.success
+    platform.damage("DELETE FROM quarantine WHERE line = 4")
+    again = platform.run("ingest_objects")
+    assert not again.success
+    assert "objects_are_accounted_for" in _failed(again)
+
+
 @pytest.mark.parametrize("name", BLOCKING)
 def test_a_wrong_number_is_not_published(platform: Platform, name: str) -> None:
     platform.put({"a.json": document(credit_request("c1"), credit_request("c2"))})
