@@ -29,7 +29,7 @@ $(INSTALLED): requirements.txt pyproject.toml | $(UV)
 	@touch $@
 
 $(SUPERSET_INSTALLED): superset/requirements.txt | $(UV)
-	@test -x $(SUPERSET_VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(SUPERSET_VENV)
+	@test -x $(SUPERSET_VENV)/bin/python || $(UV) venv --quiet --python ">=3.11,<3.13" $(SUPERSET_VENV)
 	@echo "Installing Superset ..."
 	@VIRTUAL_ENV=$(SUPERSET_VENV) $(UV) pip install --quiet --compile-bytecode \
 	  --requirement superset/requirements.txt
