@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import TimeoutError as BrowserTimeoutError
 
 from keycash_assets.settings import REPOSITORY
 from keycash_assets_tests.living_platform import LivingPlatform
@@ -24,6 +25,7 @@ from keycash_assets_tests.platform import credit_request, document
 DASHBOARDS = ("credito-por-dia", "por-tras-do-numero", "pipeline-health")
 CHART = ".dashboard-component-chart-holder"
 SHOWN_MS = 60_000
+SIGN_IN_ATTEMPTS = 4
 SUPERSET = REPOSITORY / "superset"
 
 SOURCE_TOTAL = Decimal(66_977_570 if os.environ.get("KEYCASH_CHALLENGE_DIR") else "58640025.49")
@@ -72,12 +74,16 @@ def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
         context.set_default_timeout(SHOWN_MS)
         page = context.new_page()
         page.on("request", note)
-        page.goto("/login/")
-        page.fill("#username", user)
-        page.fill("#password", passwords[user])
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: "login" not in url)
-        return page
+        for _ in range(SIGN_IN_ATTEMPTS):
+            page.goto("/login/", wait_until="networkidle")
+            page.fill("#username", user)
+            page.fill("#password", passwords[user])
+            page.keyboard.press("Enter")
+            # A form that is sent before its script is ready leads back to the form.
+            with suppress(BrowserTimeoutError):
+                page.wait_for_url(lambda url: "login" not in url, timeout=SHOWN_MS / 3)
+                return page
+        raise AssertionError(f"{user} could not sign in, and stands at {page.url}")
 
     yield sign_in_as
     refused = {request.url: request.failure for request in asked_elsewhere}
