@@ -93,6 +93,8 @@ def connect_to_write(
         else:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
+            # It would write into the output of the command, or of whoever reads that.
+            connection.execute("SET enable_progress_bar = false")
             # Rows name their object and position: their order in the table says nothing.
             connection.execute("SET preserve_insertion_order = false")
             return connection
