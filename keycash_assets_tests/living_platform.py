@@ -31,6 +31,21 @@ def bare_environment(home: Path, **variables: str) -> dict[str, str]:
     return {**inherited, "KEYCASH_HOME": str(home), **variables}
 
 
+def keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a `keycash` command to its end, as a person would who has set only these variables."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".env").touch()  # what a developer has in theirs is not read
+    return subprocess.run(
+        [KEYCASH, *arguments],
+        env=bare_environment(home, **variables),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
 def processes_of(home: Path) -> list[int]:
     """The processes that were started with this ``KEYCASH_HOME``, directly or not."""
     needle = f"KEYCASH_HOME={home}\0".encode()

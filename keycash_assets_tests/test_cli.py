@@ -1,6 +1,5 @@
 """The `keycash` command, as a person types it, on a machine where nothing is set."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,34 +10,20 @@ from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
 from keycash_assets.sources import fetch_source_files
 from keycash_assets.uploading import upload
-from keycash_assets_tests.living_platform import KEYCASH, bare_environment
+from keycash_assets_tests.living_platform import keycash
 
 SAMPLE_TOTAL = "Total 58,640,025.49 over 31 days"
-
-
-def _keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    home.mkdir(parents=True, exist_ok=True)
-    (home / ".env").touch()  # what a developer has in theirs is not read
-    return subprocess.run(
-        [KEYCASH, *arguments],
-        env=bare_environment(home, **variables),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home after two runs of the sample: the same table twice, and nothing loaded twice."""
     home = tmp_path_factory.mktemp("cli") / "home"
-    first = _keycash(home, "run")
+    first = keycash(home, "run")
     assert first.returncode == 0, first.stderr
     assert "Loading 50 new objects" in first.stdout
     assert SAMPLE_TOTAL in first.stdout
-    second = _keycash(home, "run")
+    second = keycash(home, "run")
     assert second.returncode == 0, second.stderr
     assert "Loading 0 new objects" in second.stdout
     table = first.stdout[first.stdout.index("credit_per_day (BRL)") :]
@@ -47,13 +32,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_prints_every_day_and_every_check(home: Path) -> None:
-    printed = _keycash(home, "run").stdout
+    printed = keycash(home, "run").stdout
     assert sum(line.startswith("│ 2022-03-") for line in printed.splitlines()) == 31
     assert printed.count("✓") == 9
 
 
 def test_explain_leads_from_a_total_to_files_and_superseded_requests(home: Path) -> None:
-    printed = _keycash(home, "explain", "2022-03-05").stdout
+    printed = keycash(home, "explain", "2022-03-05").stdout
     assert "2022-03-05: " in printed
     assert "They count" in printed
     assert "They were superseded" in printed
@@ -62,7 +47,7 @@ def test_explain_leads_from_a_total_to_files_and_superseded_requests(home: Path)
 
 
 def test_explain_of_a_day_without_requests_says_so(home: Path) -> None:
-    done = _keycash(home, "explain", "1999-01-01")
+    done = keycash(home, "explain", "1999-01-01")
     assert done.returncode != 0
     assert "No request is dated 1999-01-01." in done.stderr
 
@@ -70,7 +55,7 @@ def test_explain_of_a_day_without_requests_says_so(home: Path) -> None:
 def test_plan_shows_what_would_change_and_writes_nothing(home: Path, tmp_path: Path) -> None:
     snapshot = home / "published" / "keycash.duckdb"
     before = snapshot.read_bytes()
-    assert "Nothing new" in _keycash(home, "plan").stdout
+    assert "Nothing new" in keycash(home, "plan").stdout
     sample = (home / "raw_files" / "credit_requests_00.json").read_bytes()
     source = tmp_path / "source"
     source.mkdir()
@@ -79,7 +64,7 @@ def test_plan_shows_what_would_change_and_writes_nothing(home: Path, tmp_path: P
     with LocalObjectStoreServer(home / "object_store").running():
         settings = Settings.from_environment({"KEYCASH_HOME": str(home)})
         upload(bucket_of(settings, {}), fetch_source_files(str(source), tmp_path / "x").files)
-        printed = _keycash(home, "plan").stdout
+        printed = keycash(home, "plan").stdout
     assert "quarantine" in printed
     assert "replace" in printed
     assert "2021-03-" in printed
@@ -87,34 +72,34 @@ def test_plan_shows_what_would_change_and_writes_nothing(home: Path, tmp_path: P
 
 
 def test_replay_changes_nothing_that_files_do_not_say(home: Path) -> None:
-    done = _keycash(home, "replay", "credit_requests_01.json")
+    done = keycash(home, "replay", "credit_requests_01.json")
     assert done.returncode == 0, done.stderr
     assert "Replaying 1 objects" in done.stdout
-    assert "Nothing stands in quarantine" in _keycash(home, "replay", "--quarantined").stdout
+    assert "Nothing stands in quarantine" in keycash(home, "replay", "--quarantined").stdout
 
 
 def test_replay_of_an_object_that_is_not_there_says_so(home: Path) -> None:
-    done = _keycash(home, "replay", "nowhere.json")
+    done = keycash(home, "replay", "nowhere.json")
     assert done.returncode != 0
     assert "Not in s3://keycash/credit_requests: nowhere.json" in done.stderr
 
 
 def test_status_says_what_is_published_and_what_is_not_up(home: Path) -> None:
-    printed = _keycash(home, "status").stdout
+    printed = keycash(home, "status").stdout
     assert "The platform is not up" in printed
     assert "58,640,025.49 BRL over 31 days" in printed
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
 def test_help_teaches_every_command_even_with_a_wrong_setting(tmp_path: Path, command: str) -> None:
-    done = _keycash(tmp_path, command, "--help", KEYCASH_OBJECTS_URL="not an address")
+    done = keycash(tmp_path, command, "--help", KEYCASH_OBJECTS_URL="not an address")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 4
-    assert command in _keycash(tmp_path, "--help").stdout
+    assert command in keycash(tmp_path, "--help").stdout
 
 
 def test_a_day_that_is_none_is_refused_in_words_that_people_use(tmp_path: Path) -> None:
-    done = _keycash(tmp_path, "explain", "30/01/2022")
+    done = keycash(tmp_path, "explain", "30/01/2022")
     assert done.returncode != 0
     assert "explain [OPTIONS] DAY" in done.stderr
 
@@ -130,7 +115,7 @@ def test_a_day_that_is_none_is_refused_in_words_that_people_use(tmp_path: Path) 
 def test_a_wrong_setting_ends_in_a_sentence_and_not_in_a_traceback(
     tmp_path: Path, variables: dict[str, str], message: str
 ) -> None:
-    done = _keycash(tmp_path / "home", "run", **variables)
+    done = keycash(tmp_path / "home", "run", **variables)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,15 +1,14 @@
 """Runs, commands and platforms at the same time: one after the other, or refused; never torn."""
 
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from keycash_assets_tests.living_platform import (
-    KEYCASH,
     LivingPlatform,
     bare_environment,
+    keycash,
     wait_for,
 )
 from keycash_assets_tests.platform import Platform, credit_request, document
@@ -21,20 +20,6 @@ TOTALS = (
 )
 
 CLICKED = ("landing_table", "credit_requests", "credit_per_day", "credit_per_day_changes")
-
-
-def _keycash(home: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    home.mkdir(parents=True, exist_ok=True)
-    (home / ".env").touch()  # what a developer has in theirs is not read
-    return subprocess.run(
-        [KEYCASH, *arguments],
-        env=bare_environment(home, **variables),
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_runs_of_all_kinds_at_once_take_turns(
@@ -96,7 +81,7 @@ def test_commands_that_read_work_while_a_run_holds_the_warehouse_and_its_death_s
         (("explain", str(day)), f"{total:,.2f} BRL"),
         (("plan",), "waiting.json"),
     ):
-        done = _keycash(living.home, *command)
+        done = keycash(living.home, *command)
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout
     assert run.kill()
@@ -113,7 +98,7 @@ def test_a_platform_on_the_warehouse_of_another_home_is_refused(
     """It would load another bucket into the same tables."""
     arguments = [command, "x.json"] if command == "replay" else [command]
     warehouse = living.home / "keycash.duckdb"
-    refused = _keycash(tmp_path / "home", *arguments, KEYCASH_WAREHOUSE=str(warehouse))
+    refused = keycash(tmp_path / "home", *arguments, KEYCASH_WAREHOUSE=str(warehouse))
     assert refused.returncode == 1
     assert f"The living platform of {living.home} works on {warehouse}" in refused.stderr
 
@@ -122,6 +107,6 @@ def test_a_platform_on_the_snapshot_of_another_home_is_refused(
     living: LivingPlatform, tmp_path: Path
 ) -> None:
     """Each would publish over the other, and take the other's ledger for its own."""
-    refused = _keycash(tmp_path / "home", "up", KEYCASH_PUBLISHED=str(living.snapshot))
+    refused = keycash(tmp_path / "home", "up", KEYCASH_PUBLISHED=str(living.snapshot))
     assert refused.returncode == 1
     assert f"The living platform of {living.home} works on {living.snapshot}" in refused.stderr
