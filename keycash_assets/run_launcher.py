@@ -1,14 +1,47 @@
-"""Dagster's run launcher, which also knows whether the process of a run still lives.
+"""Dagster's run launcher here: a run is a process forked from one that has imported everything.
 
-Without that a run whose process was killed together with the platform, or a killed `keycash run`,
-would count as running for ever: the sensor waits for it, and the pool has no place for another.
+Dagster's own launcher starts a new Python for every run, which imports for seconds before it does
+anything. It also does not know whether the process of a run still lives: a run whose process was
+killed together with the platform, or a killed `keycash run`, would count as running for ever, the
+sensor would wait for it, and the pool would have no place for another.
 """
 
+import multiprocessing
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
 
 import dagster as dg
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster import _check as check
+from dagster._core.launcher.base import (
+    CheckRunHealthResult,
+    LaunchRunContext,
+    RunLauncher,
+    WorkerStatus,
+)
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
+
+IMPORTED_BEFORE = [
+    "__main__",
+    "dagster._cli.api",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.root",
+    "dagster._core.storage.sqlite_storage",
+    "upath.implementations.local",
+    "duckdb",
+    "obstore",
+    "pandas",  # pyarrow imports it as soon as it makes an array of a list
+    "pyarrow",
+    "keycash_assets.bucket",
+    "keycash_assets.definitions",
+    "keycash_assets.loading",
+    "keycash_assets.presentation",
+]
+"""What the fork server imports, once, so that no run has to."""
 
 PROCESS_KNOWN_SECONDS = 60.0
 """A run says within moments of its start in which process it runs; by then it has."""
@@ -16,12 +49,65 @@ PROCESS_KNOWN_SECONDS = 60.0
 _CLOCK_SECONDS = 2.0
 
 
-class WatchedRunLauncher(dg.DefaultRunLauncher):
-    """The default launcher, for a `run_monitoring` that ends runs whose process is gone.
+class ForkingRunLauncher(RunLauncher, ConfigurableClass):
+    """Forks runs, ends them on request, and tells ``run_monitoring`` whose process is gone.
 
     All steps of a run execute in one process, on this machine, and Dagster's event log names it:
-    for runs that the daemon launches as for those of `keycash run` and `keycash replay`.
+    for runs that the daemon launches as for those of `keycash run` and `keycash replay`. The fork
+    server starts with the first run, and it and all runs end with the daemon.
     """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Dagster leaves it untyped
+        self._inst_data = inst_data
+        self._forking = multiprocessing.get_context("forkserver")
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        """Where in ``dagster.yaml`` it is set."""
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """It has no settings."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> "ForkingRunLauncher":
+        """As ``dagster.yaml`` sets it."""
+        return cls(inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the process of a run, which reports all else itself."""
+        run = context.dagster_run
+        arguments = ExecuteRunArgs(
+            job_origin=check.not_none(run.job_code_origin),
+            run_id=run.run_id,
+            instance_ref=self._instance.get_ref(),
+        )
+        self._forking.set_forkserver_preload(IMPORTED_BEFORE)
+        self._forking.Process(
+            target=execute_run, args=(serialize_value(arguments),), daemon=True
+        ).start()
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the process of a run to end: it reports the run as canceled.
+
+        Returns:
+            Whether there was one.
+        """
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        for pid, named_at in self._processes(run):
+            if _is_alive(pid, named_at):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                    return True
+        return False
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -51,6 +137,17 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
             metadata = entry.get_dagster_event().engine_event_data.metadata
             if "pid" in metadata:
                 yield int(str(metadata["pid"].value)), entry.timestamp
+
+
+def execute_run(arguments: str) -> None:
+    """Execute a run in this process, as Dagster's other launchers do.
+
+    Args:
+        arguments: Dagster's serialized ``ExecuteRunArgs``.
+    """
+    from dagster._cli.api import execute_run_command  # noqa: PLC0415
+
+    execute_run_command.main([arguments], standalone_mode=False)
 
 
 def _is_alive(pid: int, named_at: float) -> bool:

@@ -1,5 +1,6 @@
 """What others rely on by name, and what loading the code must not do."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import dagster as dg
 import pytest
 
 from keycash_assets.definitions import build_definitions
+from keycash_assets.run_launcher import IMPORTED_BEFORE
 from keycash_assets.settings import Settings
 
 GRAPH = {
@@ -98,3 +100,9 @@ def test_importing_costs_little_and_touches_nothing(module: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_what_runs_import_beforehand_can_be_imported() -> None:
+    """The fork server passes over what it cannot import: runs would be slow with no word of it."""
+    for module in IMPORTED_BEFORE:
+        importlib.import_module(module)

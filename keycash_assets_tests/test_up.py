@@ -8,8 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests.living_platform import (
     KEYCASH,
     STOP_SECONDS,
@@ -118,25 +117,49 @@ def test_a_file_goes_through_its_life_with_nobody_touching_anything(
     assert living.published("FROM quarantine") == []
 
 
-def test_the_job_of_the_schedule_rebuilds_everything(living: LivingPlatform) -> None:
-    """A job whose settings are left out would load what is new, and call it a full load."""
+def _launch_full_load(platform: LivingPlatform) -> str:
     (location,) = _dagster(
-        living,
+        platform,
         "{repositoriesOrError {... on RepositoryConnection {nodes {name location {name}}}}}",
     )["repositoriesOrError"]["nodes"]
     answer = _dagster(
-        living,
+        platform,
         "mutation {launchRun(executionParams: {runConfigData: {}, selector: {jobName: "
         f'"full_load", repositoryName: "{location["name"]}", repositoryLocationName: '
         f'"{location["location"]["name"]}"}}}}) {{__typename ... on LaunchRunSuccess '
         "{run {runId}} ... on PythonError {message}}}",
     )["launchRun"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
+
+
+def test_the_job_of_the_schedule_rebuilds_everything(living: LivingPlatform) -> None:
+    """A job whose settings are left out would load what is new, and call it a full load."""
+    run = _launch_full_load(living)
     living.wait_until_published(
         "SELECT kind, len(differing_objects), len(differing_days) FROM load_history "
-        f"WHERE run_id = '{answer['run']['runId']}'",
+        f"WHERE run_id = '{run}'",
         [("full", 0, 0)],
     )
+
+
+def test_a_run_ends_when_somebody_asks_for_it(living: LivingPlatform) -> None:
+    """A button that does nothing would leave a run that waits, and holds up all others."""
+
+    def status() -> str:
+        query = f'{{runOrError(runId: "{run}") {{... on Run {{status}}}}}}'
+        return str(_dagster(living, query)["runOrError"]["status"])
+
+    with connect_to_write(str(living.home / "keycash.duckdb")):
+        run = _launch_full_load(living)
+        wait_for(lambda: status() == "STARTED", "started")
+        answer = _dagster(
+            living,
+            f'mutation {{terminateRun(runId: "{run}") {{__typename ... on TerminateRunFailure '
+            "{message}}}",
+        )["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+        wait_for(lambda: status() == "CANCELED", "canceled", 30)
 
 
 def test_a_second_platform_on_the_same_home_is_refused(living: LivingPlatform) -> None:
@@ -169,26 +192,45 @@ def test_status_and_plan_work_beside_the_living_platform(living: LivingPlatform)
         assert expected in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_leaves_no_process_and_a_restart_finds_everything(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_stop_leaves_no_process_and_a_restart_finds_everything(tmp_path: Path) -> None:
+    """Stopped by Ctrl-C, by the system, and killed in the middle of a load.
+
+    Servers left behind, or a run that counts as running for ever, would keep it from starting.
+    """
     home = tmp_path / "home"
-    with LivingPlatform.start(home, {}) as platform:
-        platform.wait_until_published(TOTAL, SAMPLE_TOTAL)
+
+    def put(platform: LivingPlatform, number: int) -> None:
+        content = document(credit_request("later", number, "05/19/2031 10:00"))
+        platform.put(f"later-{number}.json", content)
+
+    def wait_until_loaded(platform: LivingPlatform, objects: int) -> None:
+        platform.wait_until_published(
+            "SELECT count(*) FROM object_ledger WHERE status = 'loaded'", [(objects,)]
+        )
+
+    def stop(platform: LivingPlatform, number: signal.Signals) -> None:
         assert len(processes_of(home)) > 3
-        seconds = platform.stop(number)
-        assert seconds < STOP_SECONDS
+        assert platform.stop(number) < STOP_SECONDS
         assert platform.process.returncode == 0
         wait_for(lambda: processes_of(home) == [], "no process left", 5)
-        published_before = platform.published("SELECT count(*) FROM publications")
-    if number == signal.SIGTERM:
-        with LivingPlatform.start(home, {}) as platform:
-            assert platform.published(TOTAL) == SAMPLE_TOTAL
-            platform.put("later.json", document(credit_request("later", 5, "05/19/2031 10:00")))
-            platform.wait_until_published(
-                "SELECT count(*) FROM object_ledger WHERE status = 'loaded'", [(51,)]
-            )
-            ((before,),) = published_before
-            ((after,),) = platform.published("SELECT count(*) FROM publications")
-            assert after == before + 1, "the restart loaded what was loaded"
+
+    with LivingPlatform.start(home, {}) as platform:
+        platform.wait_until_published(TOTAL, SAMPLE_TOTAL)
+        stop(platform, signal.SIGINT)
+    ((before,),) = platform.published("SELECT count(*) FROM publications")
+    with LivingPlatform.start(home, {}) as platform:
+        assert platform.published(TOTAL) == SAMPLE_TOTAL
+        put(platform, 1)
+        wait_until_loaded(platform, 51)
+        ((after,),) = platform.published("SELECT count(*) FROM publications")
+        assert after == before + 1, "the restart loaded what was loaded"
+        stop(platform, signal.SIGTERM)
+    with LivingPlatform.start(home, {}) as platform:
+        put(platform, 2)
+        loading = "{runsOrError(filter: {statuses: [STARTED]}) {... on Runs {count}}}"
+        wait_for(lambda: _dagster(platform, loading)["runsOrError"]["count"] > 0, "loading")
+        platform.stop(signal.SIGKILL)
+    with LivingPlatform.start(home, {}) as platform:
+        wait_until_loaded(platform, 52)
+        put(platform, 3)
+        wait_until_loaded(platform, 53)

@@ -37,7 +37,7 @@ _HEALTH = """
 class DagsterServers:
     """The servers on 127.0.0.1, started under a supervisor; state in ``DAGSTER_HOME``.
 
-    The web server and the daemon share one code server, which also starts the runs. Their logs
+    The web server and the daemon share one code server; the daemon forks the runs. Their logs
     stand beside that folder: Dagster's web server sends whatever it finds in ``DAGSTER_HOME/logs``
     to its makers and deletes it, even with telemetry switched off in ``dagster.yaml``.
 
