@@ -11,10 +11,16 @@ WITH fields AS (
         CASE WHEN record_type = 'OBJECT' THEN json_keys(record) ELSE [] END AS keys,
         CASE WHEN list_contains(keys, 'data_solicitacao') THEN 'data_solicitacao' ELSE 'data_solicitada' END AS date_key,
         ['id', 'name', 'idade', 'credito_solicitado', date_key] AS known_keys,
-        list_filter(keys, lambda key: NOT list_contains(known_keys, key)) AS other_keys,
-        list_filter(
-            known_keys, lambda known: len(list_filter(keys, lambda key: key = known)) > 1
-        ) AS duplicate_keys,
+        -- Nearly every record has just these fields in this order: the lists are gone through only where one has not.
+        keys = known_keys AS is_usual,
+        CASE
+            WHEN is_usual THEN []
+            ELSE list_filter(keys, lambda key: NOT list_contains(known_keys, key))
+        END AS other_keys,
+        CASE
+            WHEN is_usual THEN []
+            ELSE list_filter(known_keys, lambda known: len(list_filter(keys, lambda key: key = known)) > 1)
+        END AS duplicate_keys,
         json_type(record, ['id', 'name', 'idade', 'credito_solicitado', 'data_solicitacao', 'data_solicitada']) AS types,
         json_extract_string(record, ['id', 'name', 'idade', 'credito_solicitado', 'data_solicitacao', 'data_solicitada']) AS texts
     FROM arriving_records
