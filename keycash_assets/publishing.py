@@ -1,13 +1,14 @@
 """Publishing: the snapshot that readers open is swapped in whole, after a complete, checked run."""
 
+import fcntl
 import os
-import shutil
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from keycash_assets import sql
+from keycash_assets.block_copy import copy_blocks
 from keycash_assets.errors import WarehouseError
 from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
 from keycash_assets.warehouse import connect_to_write, create_tables
@@ -15,17 +16,16 @@ from keycash_assets.warehouse import connect_to_write, create_tables
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-_COPY_BYTES = 8 * 1024**2
-
 
 def publish(
     connection: "Connection", database: str, published: Path, run_id: str, lease: ExitStack
 ) -> datetime:
     """Make what the warehouse holds now what readers see.
 
-    A local file is copied beside the published one and renamed over it: a reader sees the old
-    snapshot or the new one, never a part. In MotherDuck readers see each committed transaction, so
-    only the publication is recorded.
+    The new snapshot is made beside the published one and renamed over it: a reader sees the old
+    snapshot or the new one, never a part. It is made of the snapshot before, which stays as
+    ``.NAME.previous``, and of the blocks that have changed since, so that the cost follows what is
+    new. In MotherDuck readers see each committed transaction, so only the publication is recorded.
 
     Args:
         connection: The warehouse, held by this process until ``lease`` ends.
@@ -53,6 +53,8 @@ def publish(
     if database.startswith(MOTHERDUCK_SCHEME):
         return published_at
     connection.execute("CHECKPOINT")
+    block_bytes = _block_bytes(connection)
+    previous = published.with_name(f".{published.name}.previous")
     beside = published.with_name(f".{published.name}.{os.getpid()}")
     # Closing any handle of a file gives up the process's lock on it: keep it until the lease ends.
     source = lease.enter_context(Path(database).open("rb"))  # noqa: SIM115  so
@@ -60,11 +62,15 @@ def publish(
         published.parent.mkdir(parents=True, exist_ok=True)
         # What a killed run left: nobody else publishes while we hold the warehouse.
         for left_over in published.parent.glob(f".{published.name}.*"):
-            left_over.unlink()
-        with beside.open("wb") as target:
-            shutil.copyfileobj(source, target, _COPY_BYTES)
+            if left_over != previous:
+                left_over.unlink()
+        with _take(previous, beside) as target:
+            copy_blocks(source, target, block_bytes)
             target.flush()
             os.fsync(target.fileno())
+        # Without a second name, which some file systems refuse, the next copy is a whole one.
+        with suppress(OSError):
+            previous.hardlink_to(published)
         beside.replace(published)
     except OSError as error:
         with suppress(OSError):
@@ -74,6 +80,34 @@ def publish(
             "one before; make room or mend the folder, and the next run publishes."
         ) from error
     return published_at
+
+
+def _block_bytes(connection: "Connection") -> int:
+    ((block_bytes,),) = connection.execute(
+        "SELECT block_size FROM pragma_database_size() WHERE database_name = current_database()"
+    ).fetchall()
+    return int(block_bytes)
+
+
+def _take(previous: Path, beside: Path) -> BinaryIO:
+    """The file that becomes the new snapshot: the one before the published one, or an empty one.
+
+    It is renamed before it is changed: a copy that is broken off is never taken again. One that a
+    reader has open, as DuckDB's lock tells, is left to him; and so is one that is published, which
+    is what a kill between its second name and the renaming leaves.
+    """
+    with suppress(FileNotFoundError):
+        previous.replace(beside)
+        taken = beside.open("r+b")
+        try:
+            if os.fstat(taken.fileno()).st_nlink == 1:
+                fcntl.lockf(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return taken
+        except BlockingIOError:
+            pass
+        taken.close()
+        beside.unlink()
+    return beside.open("w+b")
 
 
 def publish_empty_snapshot(settings: Settings) -> None:

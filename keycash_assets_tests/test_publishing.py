@@ -1,13 +1,17 @@
 """Readers see the state after a complete, checked run, or the one before."""
 
+import filecmp
+import random
 import subprocess
 import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from keycash_assets.block_copy import HEADER_BYTES, copy_blocks
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import WarehouseError
 from keycash_assets_tests.platform import Platform, credit_request, document
@@ -85,4 +89,87 @@ def test_what_a_killed_publication_left_is_cleaned_up(platform: Platform) -> Non
     left_over.write_bytes(b"half a copy")
     platform.put({"a.json": document(credit_request("c1"))})
     assert platform.tick() is not None
-    assert list(left_over.parent.iterdir()) == [platform.settings.published]
+    assert not left_over.exists()
+
+
+def test_only_what_changed_is_written_and_the_snapshot_is_the_warehouse_byte_by_byte(
+    tmp_path: Path,
+) -> None:
+    """A block that is passed over although it changed would be a number from before."""
+    chance = random.Random(1)  # noqa: S311  no secret
+    warehouse, copy = tmp_path / "warehouse.duckdb", tmp_path / "copy.duckdb"
+    copy.touch()
+    fill = "INSERT INTO t SELECT range, md5(range::VARCHAR) FROM range(?)"
+    changes = [
+        ("INSERT INTO t VALUES (?, 'new')", 7),
+        ("DELETE FROM t WHERE id % 1000 = ?", 3),
+        ("UPDATE t SET text = 'changed' WHERE id = ?", 5),
+        ("DELETE FROM t WHERE id > ?", 400_000),
+        (fill, 300_000),
+    ]
+    with duckdb.connect(warehouse) as connection:
+        connection.execute("CREATE TABLE t (id BIGINT, text VARCHAR)")
+        connection.execute(fill, [1_000_000])
+        written = []
+        for change, value in [changes[0], *chance.choices(changes, k=12)]:
+            connection.execute(change, [value])
+            connection.execute("CHECKPOINT")
+            with warehouse.open("rb") as source, copy.open("r+b") as target:
+                written.append(copy_blocks(source, target, 262_144))
+            assert filecmp.cmp(warehouse, copy, shallow=False), change
+    assert min(written) < written[0] / 10
+    with warehouse.open("rb") as source, copy.open("r+b") as target:
+        assert copy_blocks(source, target, 262_144) == HEADER_BYTES
+
+
+def test_a_snapshot_that_a_reader_has_open_is_not_written_over(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """A reader that is at it for longer than a run would see two states in one."""
+    script = (
+        "import sys, duckdb\n"
+        "connection = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(connection.execute('SELECT count(*) FROM landing_table').fetchall())\n"
+    )
+
+    def tick(number: int) -> None:
+        platform.put({f"{number}.json": document(credit_request(f"c{number}"))})
+        run = platform.tick()
+        assert run is not None
+        assert run.success
+
+    tick(1)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", script, str(platform.settings.published)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "open\n"
+    tick(2)
+    tick(3)
+    printed, _ = reader.communicate("\n", timeout=30)
+    assert printed == "[(1,)]\n"
+    assert platform.published("SELECT count(*) FROM landing_table") == [(3,)]
+
+
+def test_a_kill_between_the_second_name_and_the_swap_leaves_readers_what_they_had(
+    platform: Platform,
+) -> None:
+    """The file under both names is the published one: writing to it would tear it."""
+    published = platform.settings.published
+    platform.put({"a.json": document(credit_request("c1"))})
+    assert platform.tick() is not None
+    previous = published.with_name(f".{published.name}.previous")
+    previous.unlink(missing_ok=True)
+    previous.hardlink_to(published)
+    with published.open("rb") as seen:
+        before = seen.read()
+        platform.put({"b.json": document(credit_request("c2"))})
+        assert platform.tick() is not None
+        seen.seek(0)
+        assert seen.read() == before
+    assert platform.published("SELECT count(*) FROM landing_table") == [(2,)]
