@@ -111,6 +111,30 @@ def find_new(
     return _new(connection, again, unreadable)
 
 
+def find_unaccounted(connection: "Connection", bucket: Bucket) -> list[ObjectVersion]:
+    """The versions that the last listing of this connection found, and that the ledger lacks still.
+
+    Asked after a load: what it saw and did not account for is lost. What arrived or changed after
+    its listing is not, as the next one finds it; no clock has to tell which is which. A connection
+    that has listed nothing lists the bucket first.
+
+    Args:
+        connection: The warehouse.
+        bucket: The bucket.
+
+    Raises:
+        ObjectStoreError: The bucket could not be asked.
+    """
+    ((is_listed,),) = connection.execute(sql.statement("backlog/is_listed")).fetchall()
+    if not is_listed:
+        return find_backlog(connection, bucket, unreadable=False).new
+    missing = _new(connection, again=False, unreadable=False)
+    if not missing:
+        return []
+    still_there = find_new(connection, bucket, [version.key for version in missing], again=True)
+    return [version for version in missing if version in still_there]
+
+
 def _add(connection: "Connection", page: "pa.Table") -> None:
     connection.register("listed_page", page)
     connection.execute(sql.statement("backlog/listed_page"))

@@ -1,4 +1,4 @@
-"""Copying a DuckDB file onto an older copy of itself, at the cost of what has changed in between."""
+"""Copying a DuckDB file onto an older copy of itself, at the cost of what has changed."""
 
 from typing import BinaryIO
 

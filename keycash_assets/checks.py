@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
-from keycash_assets.assets.landing_table import WAREHOUSE_POOL, objects_partitions
-from keycash_assets.backlog import find_backlog, find_new
-from keycash_assets.bucket import Bucket
+from keycash_assets.assets.landing_table import WAREHOUSE_POOL
+from keycash_assets.backlog import find_unaccounted
 from keycash_assets.presentation import markdown_table
 from keycash_assets.resources import ObjectStore, Warehouse
 from keycash_assets.sql import statement
@@ -150,39 +144,6 @@ def find_offenders(
     return names, query.fetchall()
 
 
-def unaccounted_objects(
-    connection: "Connection", bucket: Bucket, partition_keys: Sequence[str], run_id: str
-) -> list[tuple[object, ...]]:
-    """Objects that were in the bucket when the load began, but of which the ledger knows nothing.
-
-    After a load of some partitions those objects are looked up, otherwise the bucket is listed.
-    What arrived later is not missing: the next tick of the sensor loads it.
-    """
-    new = (
-        find_new(connection, bucket, partition_keys, unreadable=False)
-        if partition_keys
-        else find_backlog(connection, bucket, unreadable=False).new
-    )
-    of_run = {"run_id": run_id if partition_keys else None}
-    (began,) = connection.execute(statement("reports/last_load"), of_run).fetchall()[0]
-    return [
-        (version.key, None, 0, None, 0, None, 0, 0)
-        for version in new
-        if began is not None and version.last_modified < began
-    ]
-
-
-def _partition_keys(context: dg.AssetCheckExecutionContext) -> list[str]:
-    tags = context.run.tags
-    if PARTITION_NAME_TAG in tags:
-        return [tags[PARTITION_NAME_TAG]]
-    if ASSET_PARTITION_RANGE_START_TAG not in tags:
-        return []
-    keys = list(objects_partitions.get_partition_keys(dynamic_partitions_store=context.instance))
-    start = keys.index(tags[ASSET_PARTITION_RANGE_START_TAG])
-    return keys[start : keys.index(tags[ASSET_PARTITION_RANGE_END_TAG]) + 1]
-
-
 @dg.multi_asset_check(
     specs=[_spec(check) for check in LANDING_CHECKS], can_subset=True, pool=WAREHOUSE_POOL
 )
@@ -198,9 +159,10 @@ def landing_checks(
                 continue
             names, offenders = find_offenders(connection, check)
             if check.name == "objects_are_accounted_for":
-                keys = _partition_keys(context)
-                bucket = object_store.bucket()
-                offenders += unaccounted_objects(connection, bucket, keys, context.run.run_id)
+                offenders += [
+                    (version.key, None, 0, None, 0, None, 0, 0)
+                    for version in find_unaccounted(connection, object_store.bucket())
+                ]
             yield result(check, names, offenders)
 
 

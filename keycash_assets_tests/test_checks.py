@@ -1,10 +1,15 @@
 """Each check fails when its property is broken; a blocking one keeps readers on what was."""
 
+import threading
+
 import dagster as dg
 import pytest
 
-from keycash_assets.checks import unaccounted_objects
+from keycash_assets.backlog import find_unaccounted
+from keycash_assets.loading import load_everything_new
 from keycash_assets.presentation import markdown_table
+from keycash_assets.warehouse import connect_to_write
+from keycash_assets_tests.living_platform import wait_for
 from keycash_assets_tests.platform import Platform, credit_request, document
 
 BLOCKING = {
@@ -57,20 +62,62 @@ def test_a_wrong_number_is_not_published(platform: Platform, name: str) -> None:
     assert platform.settings.published.read_bytes() == before
 
 
-def test_an_object_that_no_load_took_is_found(platform: Platform) -> None:
-    """The listing is compared as well: what the ledger never heard of is missing from it."""
+def test_an_object_that_the_load_lost_is_found(platform: Platform) -> None:
+    """What a load listed and the ledger does not have was dropped in silence."""
+    platform.put({"a.json": document(credit_request("c1"))})
+    resources = platform.definitions.resources or {}
+    with connect_to_write(resources["warehouse"].database) as connection:
+        load_everything_new(connection, platform.bucket, "a run")
+        platform.put({"arrives_later.json": document(credit_request("c2"))})
+        assert find_unaccounted(connection, platform.bucket) == []
+        load_everything_new(connection, platform.bucket, "another run")
+        connection.execute("DELETE FROM object_ledger; DELETE FROM landing_table")
+        platform.put({"arrives_later.json": document(credit_request("c3"))})
+        lost = find_unaccounted(connection, platform.bucket)
+    assert [version.key for version in lost] == [platform.bucket.key_of("a.json")]
+
+
+def test_the_check_by_itself_finds_what_waits_in_the_bucket(platform: Platform) -> None:
+    """Without a load before it there is nothing to compare with but the bucket."""
     platform.put({"a.json": document(credit_request("c1"))})
     assert platform.tick() is not None
-    platform.wait_for_another_second()
-    platform.damage(
-        "DELETE FROM object_ledger; DELETE FROM landing_table; DELETE FROM latest_requests; "
-        "DELETE FROM credit_per_day; INSERT INTO load_history (run_id, kind, started_at) "
-        "VALUES ('later', 'bulk', now())"
-    )
     resources = platform.definitions.resources or {}
     with resources["warehouse"].get_connection() as connection:
-        missing = unaccounted_objects(connection, platform.bucket, [], "later")
-    assert [row[0] for row in missing] == [platform.bucket.key_of("a.json")]
+        assert find_unaccounted(connection, platform.bucket) == []
+    platform.put({"b.json": document(credit_request("c2"))})
+    with resources["warehouse"].get_connection() as connection:
+        waiting = find_unaccounted(connection, platform.bucket)
+    assert [version.key for version in waiting] == [platform.bucket.key_of("b.json")]
+
+
+@pytest.mark.parametrize("job", ["ingest_objects", "full_load"])
+def test_a_bucket_into_which_objects_keep_coming_is_loaded_and_published(
+    platform: Platform, job: str
+) -> None:
+    """An object that comes after the listing, in the same second, would be taken for lost."""
+    platform.put({"0.json": document(credit_request("c0"))})
+    put_during_the_run = 0
+    over = threading.Event()
+
+    def keep_putting() -> None:
+        nonlocal put_during_the_run
+        while not over.wait(0.05):
+            put_during_the_run += 1
+            name = f"{put_during_the_run}.json"
+            platform.put({name: document(credit_request(f"c{put_during_the_run}"))})
+
+    writer = threading.Thread(target=keep_putting)
+    writer.start()
+    try:
+        wait_for(lambda: put_during_the_run > 0, "objects coming")
+        run = platform.run(job)
+    finally:
+        over.set()
+        writer.join()
+    assert _failed(run) == set()
+    assert run.success
+    assert platform.run("ingest_objects").success
+    assert platform.published("SELECT count(*) FROM landing_table") == [(put_during_the_run + 1,)]
 
 
 @pytest.mark.parametrize("name", WARNINGS)
