@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from obstore import ObjectMeta
     from obstore.store import ObjectStore as Store
-    from obstore.store import S3Config
+    from obstore.store import S3Config, S3Credential
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 10_000
@@ -326,9 +326,7 @@ def _store(
         )
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     # Named as the variables are: under other names the process's own variables would win.
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    config: dict[str, Any] = {name: environment[name] for name in names if environment.get(name)}
-    config["AWS_CHECKSUM_ALGORITHM"] = "SHA256"
+    config: dict[str, Any] = {"AWS_CHECKSUM_ALGORITHM": "SHA256"}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if endpoint:
         config["AWS_ENDPOINT_URL_S3"] = endpoint
@@ -340,8 +338,9 @@ def _store(
         ),
         "retry_config": client_retries(),
     }
-    if "AWS_ACCESS_KEY_ID" in config:
-        return S3Store(bucket, config=cast("S3Config", config), **options)
+    if environment.get("AWS_ACCESS_KEY_ID"):
+        keys = partial(_keys, environment)
+        return S3Store(bucket, config=cast("S3Config", config), credential_provider=keys, **options)
     # Profiles, single sign-on and instance roles are boto3's to know.
     from boto3 import Session  # noqa: PLC0415  slow to import, and only needed here
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
@@ -351,6 +350,20 @@ def _store(
         config.setdefault("AWS_REGION", session.region_name)
     provider = Boto3CredentialProvider(session)
     return S3Store(bucket, config=cast("S3Config", config), credential_provider=provider, **options)
+
+
+def _keys(environment: Mapping[str, str]) -> "S3Credential":
+    """The keys in these variables, all from the same place.
+
+    Told one by one, the client would take a session token, where these have none, from the
+    process's own variables: of other keys.
+    """
+    return {
+        "access_key_id": environment["AWS_ACCESS_KEY_ID"],
+        "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY", ""),
+        "token": environment.get("AWS_SESSION_TOKEN") or None,
+        "expires_at": None,
+    }
 
 
 def bucket_of(settings: Settings, environment: Mapping[str, str]) -> Bucket:
