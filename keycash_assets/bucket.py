@@ -161,6 +161,7 @@ class Bucket:
         Raises:
             ObjectStoreError: The bucket cannot be read. One object that cannot be, while others
                 can, is a result.
+            TemporaryFileError: There is no room for a large one on this machine.
         """
         reader = Reader(self._store, self.prefix, self._scheme)
         return self._concurrently(reader.read, versions, "read")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from keycash_assets import retrying
 from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
 from keycash_assets.core.objects import ObjectVersion
+from keycash_assets.core.temporary_files import want_of_room_explained
 from keycash_assets.retrying import (
     WrongBytesError,
     may_be_of_the_store,
@@ -79,6 +80,7 @@ class Reader:
 
         Raises:
             obstore.exceptions.BaseError: It cannot be read, and it may be the store that fails.
+            TemporaryFileError: There is no room for it on this machine.
         """
         from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415
 
@@ -210,7 +212,7 @@ async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str,
         sha256.update(data)
         md5.update(data)
         return data, sha256.hexdigest(), md5.hexdigest()
-    with tempfile.TemporaryFile(prefix="keycash-") as file:
+    with want_of_room_explained(), tempfile.TemporaryFile(prefix="keycash-") as file:
         async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
             sha256.update(chunk)
             md5.update(chunk)

@@ -17,7 +17,11 @@ from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
 from keycash_assets_tests.browsing import SignIn, running_browser, signing_in
 from keycash_assets_tests.event_store import EventServer, EventStore
-from keycash_assets_tests.living_platform import LivingPlatform, Reader
+from keycash_assets_tests.living_platform import (
+    SECRETS_OF_THE_ENVIRONMENT,
+    LivingPlatform,
+    Reader,
+)
 from keycash_assets_tests.platform import Platform
 from keycash_assets_tests.run_process import RunProcesses
 
@@ -157,7 +161,9 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]
     sample.
     """
     challenge = os.environ.get("KEYCASH_CHALLENGE_DIR")
-    variables = {"KEYCASH_SOURCE": challenge} if challenge else {}
+    variables = {**SECRETS_OF_THE_ENVIRONMENT}
+    if challenge:
+        variables["KEYCASH_SOURCE"] = challenge
     with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", variables) as platform:
         platform.wait_until_published("SELECT count(*) FROM object_ledger", [(50,)])
         reader = Reader(platform.snapshot)
