@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
-from keycash_assets.reading import FetchedObject, Reader
+from keycash_assets.reading import FetchedObject, Reader, with_a_slash
 from keycash_assets.retrying import (
     client_options,
     client_retries,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 10_000
+_INVALID_KEY = "object with invalid path"
 _EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
@@ -118,7 +119,9 @@ class Bucket:
     def current_versions(self, keys: Sequence[str]) -> "pa.Table":
         """The versions that these keys have now; a key that is not there is left out.
 
-        So is a key that the client cannot ask for, such as ``a//b``.
+        So is a key that the client cannot ask for, such as ``a//b``. Content under a key with a
+        slash at its end, ``a/``, is a version of ``a``, as in ``pages``: ``fetch`` says that it
+        cannot be read.
 
         Returns:
             A table like those of ``pages``.
@@ -129,7 +132,10 @@ class Bucket:
         import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
         found, refused = self._heads(keys)
-        versions = _versions(found)
+        asked = {key.rstrip("/") for key in keys}
+        missing = asked - {meta["path"] for meta in found} - set(refused)
+        others = self._concurrently(self._with_a_slash, sorted(missing), "list")
+        versions = _versions([*found, *(meta for meta in others if meta is not None)])
         if not refused:
             return versions
         # Of an object encrypted with a key of its owner's, for one, only the listing tells.
@@ -154,6 +160,12 @@ class Bucket:
 
         found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
         return found, refused
+
+    async def _with_a_slash(self, key: str) -> "ObjectMeta | None":
+        try:
+            return await persistently(partial(with_a_slash, self._store, key))
+        except ValueError:  # the client cannot ask for such a key
+            return None
 
     def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
         """Read objects concurrently, each only if it still is the version asked for.
@@ -250,6 +262,8 @@ class Bucket:
             "The credentials have expired: renew them, and start again what has them in its "
             "environment."
             if code_of(error) in _EXPIRED
+            else "Such a key cannot be read: copy the object to another one, and delete it."
+            if _INVALID_KEY in str(error)
             else "Check that the address, the credentials and the permissions are right and that "
             "the object store is up; `keycash status` says what is in use."
         )

@@ -145,6 +145,7 @@ VALUES = (
     "![text](http://127.0.0.1:9/marker)",
 )
 LOADED = f"hostile {DROP} <img src=x onerror=window.ran=1>.json"
+OF_THE_LOADED = "object_key LIKE '%/hostile ''; DROP%'"
 QUARANTINED = "hostile [t](javascript:window.ran=1) ![t](x) <svg onload=window.ran=1>.json"
 FOREIGN = (
     "[onerror], [onload], .marker, [src*=marker], [href*=marker], img[src=x], [href^=javascript], "
@@ -162,7 +163,7 @@ def injecting(living: LivingPlatform) -> Iterator[LivingPlatform]:
     ]
     living.put(QUARANTINED, VALUES[3].encode())
     living.put(LOADED, document(*requests, credit_request("problem", IMAGE)))
-    rows = f"SELECT count(*) FROM landing_table WHERE object_key LIKE '%/hostile {DROP[2:]}%'"
+    rows = f"SELECT count(*) FROM landing_table WHERE {OF_THE_LOADED}"
     living.wait_until_published(rows, [(len(VALUES) + 1,)])
     living.wait_until_published("SELECT count(*) FROM quarantine", [(1,)])
     yield living
@@ -191,8 +192,7 @@ def _nothing_injected(page: Page) -> Iterator[None]:
 
 def test_values_of_files_are_bound_and_not_run_as_sql(injecting: LivingPlatform) -> None:
     names = injecting.published(
-        "SELECT name FROM landing_table WHERE object_key LIKE '%/hostile ''; DROP%' "
-        "ORDER BY record_index"
+        f"SELECT name FROM landing_table WHERE {OF_THE_LOADED} ORDER BY record_index"
     )
     assert [name for (name,) in names][:-1] == list(VALUES)
 
@@ -200,7 +200,7 @@ def test_values_of_files_are_bound_and_not_run_as_sql(injecting: LivingPlatform)
 def test_dagster_shows_what_files_hold_as_text(injecting: LivingPlatform, browser: Browser) -> None:
     """Previews are Markdown: a client's name could be a link, a picture or a script."""
     ((run,),) = injecting.published(
-        "SELECT DISTINCT run_id FROM landing_table WHERE object_key LIKE '%/hostile ''; DROP%'"
+        f"SELECT DISTINCT run_id FROM landing_table WHERE {OF_THE_LOADED}"
     )
     context = browser.new_context(
         base_url=address_of("Dagster", injecting), viewport={"width": 1500, "height": 2200}
