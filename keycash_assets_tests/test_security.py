@@ -13,6 +13,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from keycash_assets.bucket import Bucket
 from keycash_assets.commands.pipeline import prepare_dagster_home
 from keycash_assets.settings import Settings
 from keycash_assets.warehouse import connect_to_write
@@ -128,6 +129,16 @@ def test_a_new_home_is_its_owners_alone(
         pass
     for folder in (settings.home, settings.dagster_home, tmp_path / "other"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+
+
+def test_a_token_of_other_keys_is_not_sent(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is signed in to a cloud in the same shell could not reach the local store."""
+    for name, value in SECRETS_OF_THE_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    bucket = Bucket(environment["KEYCASH_OBJECTS_URL"], environment)
+    assert bucket.all_versions() == []
 
 
 IMAGE = "<img src=//127.0.0.1:9/marker onerror=window.ran=1>"
