@@ -238,13 +238,26 @@ def test_dagster_shows_what_files_hold_as_text(injecting: LivingPlatform, browse
 @pytest.mark.parametrize(
     ("slug", "texts"),
     [
-        ("por-tras-do-numero", {"Pedidos que contam": VALUES[:-1]}),
+        (
+            "por-tras-do-numero",
+            {
+                # Superset leaves attributes out even where it shows elements as text.
+                "Pedidos que contam": (
+                    DROP,
+                    TABLE,
+                    *VALUES[3:5],
+                    *VALUES[7:],
+                    "<img src",
+                    "<a href",
+                )
+            },
+        ),
         (
             "pipeline-health",
             {
-                "Quarantine": (QUARANTINED,),
+                "Quarantine": ("[t](javascript:window.ran=1)",),
                 "Records with problems": ("credito_solicitado: not a number",),
-                "Schema drift": VALUES[:2],
+                "Schema drift": (DROP, "<img src"),
             },
         ),
     ],
