@@ -10,9 +10,11 @@ SUPERSET_INSTALLED := $(SUPERSET_VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 RACE ?= all
+AUDIT := $(UV) tool run --quiet pip-audit@2.10.1 --strict --no-deps --disable-pip \
+  --progress-spinner off --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test crash fuzz memory bench check format lock clean
+.PHONY: help run up test crash fuzz memory bench check audit format lock clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -68,6 +70,14 @@ check: $(INSTALLED) ## Check formatting, lint, types and import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# A version that is known to be vulnerable goes first: a service that knows of nothing finds nothing.
+audit: | $(UV) ## Ask PyPI whether any version that we install is known to be vulnerable
+	@echo "jinja2==2.10" | $(AUDIT) /dev/stdin 2>/dev/null | grep -qE "GHSA|PYSEC|CVE" || { echo \
+	  "Nothing was audited: PyPI's vulnerability service (its JSON API)" \
+	  "does not answer from here. Run it again where it can be reached." >&2; exit 1; }
+	@found=0; for file in requirements.txt superset/requirements.txt benchmarks/requirements.txt; do \
+	  echo "$$file"; $(AUDIT) $$file || found=1; done; exit $$found
 
 format: $(INSTALLED) ## Format the code and apply the safe lint fixes
 	$(VENV)/bin/ruff check --fix .

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
-from keycash_assets.reading import FetchedObject, Reader
+from keycash_assets.reading import FetchedObject, Reader, with_a_slash
 from keycash_assets.retrying import (
     client_options,
     client_retries,
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from obstore import ObjectMeta
     from obstore.store import ObjectStore as Store
-    from obstore.store import S3Config
+    from obstore.store import S3Config, S3Credential
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 10_000
+_INVALID_KEY = "object with invalid path"
 _EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
@@ -118,7 +119,9 @@ class Bucket:
     def current_versions(self, keys: Sequence[str]) -> "pa.Table":
         """The versions that these keys have now; a key that is not there is left out.
 
-        So is a key that the client cannot ask for, such as ``a//b``.
+        So is a key that the client cannot ask for, such as ``a//b``. Content under a key with a
+        slash at its end, ``a/``, is a version of ``a``, as in ``pages``: ``fetch`` says that it
+        cannot be read.
 
         Returns:
             A table like those of ``pages``.
@@ -129,7 +132,10 @@ class Bucket:
         import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
         found, refused = self._heads(keys)
-        versions = _versions(found)
+        asked = {key.rstrip("/") for key in keys}
+        missing = asked - {meta["path"] for meta in found} - set(refused)
+        others = self._concurrently(self._with_a_slash, sorted(missing), "list")
+        versions = _versions([*found, *(meta for meta in others if meta is not None)])
         if not refused:
             return versions
         # Of an object encrypted with a key of its owner's, for one, only the listing tells.
@@ -155,12 +161,19 @@ class Bucket:
         found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
         return found, refused
 
+    async def _with_a_slash(self, key: str) -> "ObjectMeta | None":
+        try:
+            return await persistently(partial(with_a_slash, self._store, key))
+        except ValueError:  # the client cannot ask for such a key
+            return None
+
     def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
         """Read objects concurrently, each only if it still is the version asked for.
 
         Raises:
             ObjectStoreError: The bucket cannot be read. One object that cannot be, while others
                 can, is a result.
+            TemporaryFileError: There is no room for a large one on this machine.
         """
         reader = Reader(self._store, self.prefix, self._scheme)
         return self._concurrently(reader.read, versions, "read")
@@ -249,6 +262,8 @@ class Bucket:
             "The credentials have expired: renew them, and start again what has them in its "
             "environment."
             if code_of(error) in _EXPIRED
+            else "Such a key cannot be read: copy the object to another one, and delete it."
+            if _INVALID_KEY in str(error)
             else "Check that the address, the credentials and the permissions are right and that "
             "the object store is up; `keycash status` says what is in use."
         )
@@ -326,9 +341,7 @@ def _store(
         )
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     # Named as the variables are: under other names the process's own variables would win.
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    config: dict[str, Any] = {name: environment[name] for name in names if environment.get(name)}
-    config["AWS_CHECKSUM_ALGORITHM"] = "SHA256"
+    config: dict[str, Any] = {"AWS_CHECKSUM_ALGORITHM": "SHA256"}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if endpoint:
         config["AWS_ENDPOINT_URL_S3"] = endpoint
@@ -340,8 +353,9 @@ def _store(
         ),
         "retry_config": client_retries(),
     }
-    if "AWS_ACCESS_KEY_ID" in config:
-        return S3Store(bucket, config=cast("S3Config", config), **options)
+    if environment.get("AWS_ACCESS_KEY_ID"):
+        keys = partial(_keys, environment)
+        return S3Store(bucket, config=cast("S3Config", config), credential_provider=keys, **options)
     # Profiles, single sign-on and instance roles are boto3's to know.
     from boto3 import Session  # noqa: PLC0415  slow to import, and only needed here
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
@@ -351,6 +365,20 @@ def _store(
         config.setdefault("AWS_REGION", session.region_name)
     provider = Boto3CredentialProvider(session)
     return S3Store(bucket, config=cast("S3Config", config), credential_provider=provider, **options)
+
+
+def _keys(environment: Mapping[str, str]) -> "S3Credential":
+    """The keys in these variables, all from the same place.
+
+    Told one by one, the client would take a session token, where these have none, from the
+    process's own variables: of other keys.
+    """
+    return {
+        "access_key_id": environment["AWS_ACCESS_KEY_ID"],
+        "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY", ""),
+        "token": environment.get("AWS_SESSION_TOKEN") or None,
+        "expires_at": None,
+    }
 
 
 def bucket_of(settings: Settings, environment: Mapping[str, str]) -> Bucket:

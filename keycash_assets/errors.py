@@ -6,6 +6,7 @@
     ├── SettingsError               a setting is missing or makes no sense
     ├── SourceError                 the source files cannot be had, or are not safe to unpack
     ├── ObjectStoreError            the bucket cannot be listed, read or written
+    ├── TemporaryFileError          there is no room for what is too large for memory
     ├── EventQueueError             the queue of the bucket's events cannot be used
     ├── WarehouseError              the warehouse cannot be opened
     │   └── WarehouseLockedError    another process holds it for longer than we wait
@@ -29,6 +30,10 @@ class SourceError(KeycashError):
 
 class ObjectStoreError(KeycashError):
     """The bucket cannot be listed, read or written."""
+
+
+class TemporaryFileError(KeycashError):
+    """There is no room for what is too large for memory."""
 
 
 class EventQueueError(KeycashError):

@@ -1,6 +1,6 @@
 """How results look in the Dagster UI: tables, numbers, plots. Nothing here decides anything."""
 
-import html
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -18,24 +18,38 @@ PREVIEW_ROWS = 10
 PLOTTED_DAYS = 35
 _CELL_CHARACTERS = 80
 
+# Numbers and times; words, also with a hyphen between them.
+_HARMLESS = re.compile(r"[0-9 :.+-]*|[^\W_]+(?:[ -][^\W_]+)*")
+_BACKTICKS = re.compile("`+")
+_BAR = re.compile(r"(\\*)\|")
+
 
 def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table whose cells cannot be taken for Markdown or HTML, whatever files hold."""
-    lines = [_line(names), _line(["---"] * len(names), escape=False)]
-    return "\n".join([*lines, *(_line(row) for row in rows)])
+    """A Markdown table whose cells cannot be taken for Markdown or HTML, whatever files hold.
 
-
-def _line(cells: Sequence[object], *, escape: bool = True) -> str:
-    texts = (_cell(cell) if escape else str(cell) for cell in cells)
-    return f"| {' | '.join(texts)} |"
+    Args:
+        names: Names of the columns: our own.
+        rows: Their values: anybody's.
+    """
+    cells = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
+    """A value as code, in which nothing but its end means anything; as it is, if it is harmless.
+
+    Escaped text would not do: what looks like an address would be made a link all the same.
+    """
+    text = " ".join(("" if value is None else str(value)).split())
     if len(text) > _CELL_CHARACTERS:
         text = text[: _CELL_CHARACTERS - 1] + "…"
-    text = html.escape(" ".join(text.split()))
-    return "".join(f"\\{letter}" if letter in "\\`*_[]|#~!" else letter for letter in text)
+    if _HARMLESS.fullmatch(text):
+        return text
+    fence = "`" * (1 + max(map(len, _BACKTICKS.findall(text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    # A bar divides cells even in code, unless there is a backslash before it that is not escaped.
+    text = _BAR.sub(lambda bar: f"{bar[1] * 2}\\|", text)
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def query_preview(connection: "Connection", query: str) -> dg.MarkdownMetadataValue:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from keycash_assets import retrying
 from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
 from keycash_assets.core.objects import ObjectVersion
+from keycash_assets.core.temporary_files import want_of_room_explained
 from keycash_assets.retrying import (
     WrongBytesError,
     may_be_of_the_store,
@@ -26,12 +27,17 @@ from keycash_assets.retrying import (
 )
 
 if TYPE_CHECKING:
-    from obstore import GetResult
+    from obstore import GetResult, ObjectMeta
     from obstore.store import ObjectStore as Store
     from obstore.store import S3Store
 
 WITNESSES = 8
 """How many other objects are tried before it is the store that fails."""
+
+ENDS_IN_A_SLASH = (
+    "could not be read: its key ends in /, as those of folders do; put it under another key"
+)
+"""Of an object with content under such a key, which is listed without the slash."""
 
 _CHUNK_BYTES = 4 * 1024**2
 _MD5 = re.compile("[0-9a-fA-F]{32}")
@@ -79,13 +85,18 @@ class Reader:
 
         Raises:
             obstore.exceptions.BaseError: It cannot be read, and it may be the store that fails.
+            TemporaryFileError: There is no room for it on this machine.
         """
         from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415
 
         try:
             data, sha256 = await persistently(partial(self._get, version))
-        except (_VanishedError, PreconditionError):
+        except PreconditionError:
             return FetchedObject(version)
+        except _VanishedError:
+            other = await persistently(partial(with_a_slash, self._store, version.key))
+            is_it = other is not None and (other["e_tag"] or "").strip('"') == version.etag
+            return FetchedObject(version, unreadable=ENDS_IN_A_SLASH if is_it else "")
         except (BaseError, WrongBytesError) as error:
             await self._raise_if_store_fails(version, error)
             return FetchedObject(version, unreadable=f"could not be read: {reason(error)}")
@@ -190,6 +201,23 @@ class Reader:
         return []
 
 
+async def with_a_slash(store: "Store", key: str) -> "ObjectMeta | None":
+    """What stands under a key with a slash at its end: folder markers aside, it has content.
+
+    The client lists it as if it were the object of the key itself, and cannot ask for it.
+
+    Raises:
+        obstore.exceptions.BaseError: The listing failed.
+    """
+    import obstore  # noqa: PLC0415  shortens start-up
+
+    # It lists what begins with the key and a slash: the object of the key itself is not among it.
+    async for page in obstore.list(store, key, chunk_size=1):
+        for meta in page:
+            return meta if meta["path"] == key and meta["size"] else None
+    return None
+
+
 class _VanishedError(Exception):
     """The object is no longer there."""
 
@@ -210,7 +238,7 @@ async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str,
         sha256.update(data)
         md5.update(data)
         return data, sha256.hexdigest(), md5.hexdigest()
-    with tempfile.TemporaryFile(prefix="keycash-") as file:
+    with want_of_room_explained(), tempfile.TemporaryFile(prefix="keycash-") as file:
         async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
             sha256.update(chunk)
             md5.update(chunk)

@@ -150,9 +150,9 @@ def object_store_environment(
 ) -> Mapping[str, str]:
     """The variables by which the bucket is reached: ``KEYCASH_OBJECTS_URL`` and ``AWS_*``.
 
-    With ``KEYCASH_OBJECTS_URL`` set they are the environment's own. Otherwise those that the local
-    object store wrote to ``connection.env`` when it started come on top, so that nothing beyond
-    this function knows that the store is local.
+    With ``KEYCASH_OBJECTS_URL`` set they are the environment's own. Otherwise they are those that
+    the local object store wrote to ``connection.env`` when it started, and nothing beyond this
+    function knows that the store is local: keys to a cloud in the environment are not for it.
 
     Raises:
         SettingsError: The local object store was never started.
@@ -168,4 +168,5 @@ def object_store_environment(
     from dotenv import dotenv_values  # noqa: PLC0415  only needed with the local store
 
     local = {name: value for name, value in dotenv_values(connection).items() if value}
-    return {**environment, **local}
+    others = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    return {**others, **local}

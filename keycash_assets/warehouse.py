@@ -4,7 +4,6 @@ Readers never open the file that is written. They open the published snapshot, w
 and checked (``publishing.py``).
 """
 
-import errno
 import logging
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keycash_assets import sql
+from keycash_assets.core.temporary_files import FULL_DISK
 from keycash_assets.errors import WarehouseError, WarehouseLockedError
 from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
 
@@ -67,7 +67,7 @@ def connect_to_write(
     if database.startswith(MOTHERDUCK_SCHEME):
         return _connect_to_motherduck(database)
     path = Path(database)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     import duckdb  # noqa: PLC0415  shortens start-up
 
     deadline = time.monotonic() + wait_seconds
@@ -188,7 +188,7 @@ def storage_errors_explained() -> Iterator[None]:
             raise
         raise _storage_error(error) from error
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if error.errno not in FULL_DISK:
             raise
         raise _storage_error(error) from error
 

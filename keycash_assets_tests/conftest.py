@@ -10,12 +10,18 @@ import pytest
 from dotenv import dotenv_values
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser
 
 from keycash_assets.bucket import Bucket
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.settings import Settings
+from keycash_assets_tests.browsing import SignIn, running_browser, signing_in
 from keycash_assets_tests.event_store import EventServer, EventStore
-from keycash_assets_tests.living_platform import LivingPlatform, Reader
+from keycash_assets_tests.living_platform import (
+    SECRETS_OF_THE_ENVIRONMENT,
+    LivingPlatform,
+    Reader,
+)
 from keycash_assets_tests.platform import Platform
 from keycash_assets_tests.run_process import RunProcesses
 
@@ -155,7 +161,9 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]
     sample.
     """
     challenge = os.environ.get("KEYCASH_CHALLENGE_DIR")
-    variables = {"KEYCASH_SOURCE": challenge} if challenge else {}
+    variables = {**SECRETS_OF_THE_ENVIRONMENT}
+    if challenge:
+        variables["KEYCASH_SOURCE"] = challenge
     with LivingPlatform.start(tmp_path_factory.mktemp("up") / "home", variables) as platform:
         platform.wait_until_published("SELECT count(*) FROM object_ledger", [(50,)])
         reader = Reader(platform.snapshot)
@@ -164,3 +172,20 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingPlatform]
         reader.end()
         assert reader.reads > 0
         assert reader.wrong == [], "a reader saw an error or a torn state"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser, for the tests of a module: while it runs, no other event loop can."""
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
+    """A function that opens a browser of its own for a user of Superset, signed in.
+
+    No page that it opened may have reached anything but Superset.
+    """
+    with signing_in(browser, living) as sign_in:
+        yield sign_in

@@ -20,6 +20,14 @@ KEYCASH = Path(sys.executable).with_name("keycash")
 STOP_SECONDS = 15.0
 """How long a stop may take, by the contract."""
 
+SECRETS_OF_THE_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIAOFANOTHERCLOUD000",
+    "AWS_SECRET_ACCESS_KEY": "secret-key-of-another-cloud",
+    "AWS_SESSION_TOKEN": "session-token-of-another-cloud",
+    "MOTHERDUCK_TOKEN": "token-of-motherduck",
+}
+"""What somebody may have in their environment who starts a local platform beside their cloud."""
+
 
 def bare_environment(home: Path, **variables: str) -> dict[str, str]:
     """The environment of somebody who has set nothing but these variables and a home."""

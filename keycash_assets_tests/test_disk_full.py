@@ -3,16 +3,21 @@
 A small file system is mounted where that is permitted; elsewhere the size of files is limited.
 """
 
+import gzip
 import random
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from keycash_assets import reading
 from keycash_assets.bucket import Bucket
+from keycash_assets.core import documents
+from keycash_assets.errors import TemporaryFileError
 from keycash_assets.settings import Settings
 from keycash_assets_tests.platform import Platform, credit_request, document
 from keycash_assets_tests.run_process import Order, RunProcesses
@@ -109,3 +114,27 @@ def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
         assert platform.run("ingest_objects").success
         after = [(101, Decimal("200.00"))]
         assert platform.published(TOTALS) == platform.warehouse(TOTALS) == after
+
+
+def test_a_full_folder_of_temporary_files_is_no_unreadable_bucket(
+    disk: SmallDisk, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told to check their credentials does not look at the disk."""
+    if not disk.is_mounted:
+        pytest.skip("only temporary files are to find no room: that needs a small file system")
+    monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+    monkeypatch.setattr(reading, "MAX_MEMORY_BYTES", SMALL_BYTES // 8)
+    monkeypatch.setattr(documents, "MAX_MEMORY_BYTES", SMALL_BYTES // 8)
+    content = _large(SMALL_BYTES * 5 // 4)
+    message = f"There is no room for temporary files in {re.escape(str(disk.folder))}"
+    with pytest.raises(TemporaryFileError, match=message):
+        list(documents.read_parts(gzip.compress(content, 1)))
+    platform.put({"small.json": document(credit_request("c", 100)), "large.json": content})
+    failed = platform.run("ingest_objects")
+    assert not failed.success
+    errors = [event.step_failure_data.error for event in failed.get_step_failure_events()]
+    assert any(re.search(message, error.to_string()) for error in errors if error)
+    disk.grow()
+    assert platform.run("ingest_objects").success
+    assert platform.published(TOTALS) == [(101, Decimal("200.00"))]
+    assert len(list(documents.read_parts(gzip.compress(content, 1)))) > 0

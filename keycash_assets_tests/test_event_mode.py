@@ -15,6 +15,7 @@ from keycash_assets.commands.status import status
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import ObjectStoreError, SettingsError
 from keycash_assets.event_queue import EventQueue
+from keycash_assets.reading import ENDS_IN_A_SLASH
 from keycash_assets.settings import Settings
 from keycash_assets_tests.core.test_events import POISON
 from keycash_assets_tests.event_store import PREFIX, EventStore
@@ -290,3 +291,28 @@ def test_a_folder_marker_beside_an_object_of_its_name_is_no_version_of_it(
         (f"{PREFIX}/a", True),
         (f"{PREFIX}/a/b", False),
     ]
+
+
+def test_content_under_a_key_that_ends_in_a_slash_is_quarantined(event_platform: Platform) -> None:
+    """Listed without its slash it cannot be found, and would be asked for again for ever."""
+    event_platform.put({"a/": document(credit_request()), "b/": b"", "b/c": document()})
+    ledger = "SELECT object_key, status, error FROM object_ledger ORDER BY object_key"
+    expected = [
+        (f"{PREFIX}/a", "quarantined", ENDS_IN_A_SLASH),
+        (f"{PREFIX}/b/c", "loaded", None),
+    ]
+    loaded = event_platform.tick()
+    assert loaded is not None
+    assert loaded.success
+    assert event_platform.warehouse(ledger) == expected
+    event_platform.cursor = None  # the next tick lists the bucket again
+    assert event_platform.tick() is None
+    assert event_platform.run("full_load").success
+    assert event_platform.warehouse(ledger) == expected
+
+
+def test_a_key_that_no_listing_can_hold_is_named_with_what_to_do(event_platform: Platform) -> None:
+    """Advice to check the credentials would lead nowhere."""
+    event_platform.put({"a//b": b"{}"})
+    with pytest.raises(ObjectStoreError, match=r"a//b.*copy the object to another one"):
+        event_platform.bucket.all_versions()

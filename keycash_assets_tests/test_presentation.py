@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from keycash_assets.presentation import PLOTTED_DAYS, daily_plot
+from keycash_assets.presentation import PLOTTED_DAYS, daily_plot, markdown_table
 
 INLINE_CHARACTERS = 1_000
 """From this length on the Dagster UI hides Markdown behind a link."""
@@ -34,3 +34,23 @@ def test_a_series_without_amounts_is_no_error() -> None:
     """An empty bucket, and a day whose total is 0."""
     assert daily_plot([]).value
     assert daily_plot([(date(2022, 1, 1), Decimal(0))]).value
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, ""),
+        (Decimal("-1.50"), "-1.50"),
+        ("JOÃO DA SILVA", "JOÃO DA SILVA"),
+        ("_emphasis_", "`_emphasis_`"),
+        ("www.example.org", "`www.example.org`"),
+        ("a@example.org", "`a@example.org`"),
+        ("<b>\n| a", "`<b> \\| a`"),
+        ("\\| a", "`\\\\\\| a`"),
+        ("a``b`", "``` a``b` ```"),
+        ("é" * 100, f"`{'é' * 79}…`"),
+    ],
+)
+def test_a_cell_is_text_whatever_it_holds(value: object, cell: str) -> None:
+    """A client's name could be a link, a picture, or another cell."""
+    assert markdown_table(["name"], [[value]]).splitlines()[-1].removesuffix(" |")[2:] == cell

@@ -6,90 +6,22 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
-from playwright.sync_api import TimeoutError as BrowserTimeoutError
+from playwright.sync_api import Browser, Page, expect
 
 from keycash_assets.settings import REPOSITORY
+from keycash_assets_tests.browsing import CHART, SHOWN_MS, SignIn, chart, dashboard
 from keycash_assets_tests.living_platform import LivingPlatform
 from keycash_assets_tests.platform import credit_request, document
 
 DASHBOARDS = ("credito-por-dia", "por-tras-do-numero", "pipeline-health")
-CHART = ".dashboard-component-chart-holder"
-SHOWN_MS = 60_000
-SIGN_IN_ATTEMPTS = 4
 SUPERSET = REPOSITORY / "superset"
 
 SOURCE_TOTAL = Decimal(66_977_570 if os.environ.get("KEYCASH_CHALLENGE_DIR") else "58640025.49")
 """What the source's 31 days in 2022 sum up to."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("The browser tests need Chromium: `apt-get install chromium`.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-        )
-        yield browser
-        browser.close()
-
-
-SignIn = Callable[[str], Page]
-
-
-@pytest.fixture
-def sign_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
-    """A function that opens a browser of its own for a user, signed in.
-
-    No page that it opened may have reached anything but Superset.
-    """
-    address = json.loads((living.home / "addresses.json").read_text())["Superset"]
-    passwords = json.loads((living.home / "superset" / "secrets.json").read_text())["passwords"]
-    contexts = []
-    asked_elsewhere: list[Request] = []
-
-    def note(request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme in {"http", "https"} and f"{parts.scheme}://{parts.netloc}" != address:
-            asked_elsewhere.append(request)
-
-    def sign_in_as(user: str) -> Page:
-        context = browser.new_context(
-            base_url=address, viewport={"width": 1500, "height": 2200}, locale="pt-BR"
-        )
-        contexts.append(context)
-        context.set_default_timeout(SHOWN_MS)
-        page = context.new_page()
-        page.on("request", note)
-        for _ in range(SIGN_IN_ATTEMPTS):
-            page.goto("/login/", wait_until="networkidle")
-            page.fill("#username", user)
-            page.fill("#password", passwords[user])
-            page.keyboard.press("Enter")
-            # A form that is sent before its script is ready leads back to the form.
-            with suppress(BrowserTimeoutError):
-                page.wait_for_url(lambda url: "login" not in url, timeout=SHOWN_MS / 3)
-                return page
-        raise AssertionError(f"{user} could not sign in, and stands at {page.url}")
-
-    yield sign_in_as
-    refused = {request.url: request.failure for request in asked_elsewhere}
-    for context in contexts:
-        context.close()
-    assert set(refused.values()) <= {"csp"}, f"the browser did not refuse all of {refused}"
 
 
 def _brl(amount: Decimal) -> str:
@@ -103,28 +35,9 @@ def _total(living: LivingPlatform, where: str = "true") -> Decimal:
     return total
 
 
-def _chart(page: Page, name: str) -> Any:
-    title = page.get_by_text(name, exact=True)
-    return page.locator(CHART).filter(has=title).first
-
-
-@contextmanager
-def _dashboard(page: Page, slug: str, query: str = "") -> Iterator[Page]:
-    """Open a dashboard and wait until every chart has drawn something."""
-    page.goto(f"/superset/dashboard/{slug}/{query}")
-    path = SUPERSET / "assets" / "dashboards" / f"{slug}.yaml"
-    position = yaml.safe_load(path.read_text("utf-8"))["position"]
-    names = [key for key in position if key.startswith("CHART-")]
-    expect(page.locator(CHART)).to_have_count(len(names), timeout=SHOWN_MS)
-    expect(page.locator(f"{CHART} [data-test='loading-indicator']")).to_have_count(
-        0, timeout=SHOWN_MS
-    )
-    yield page
-
-
 @pytest.mark.parametrize("slug", DASHBOARDS)
 def test_every_chart_of_a_dashboard_shows_data(sign_in: SignIn, slug: str) -> None:
-    with _dashboard(sign_in("analyst"), slug) as page:
+    with dashboard(sign_in("analyst"), slug) as page:
         drawn = page.locator("canvas, table, .header-line")
         charts = page.locator(CHART).count()
         expect(page.locator(CHART).filter(has=drawn)).to_have_count(charts, timeout=SHOWN_MS)
@@ -136,8 +49,8 @@ def test_the_total_is_the_published_one_and_follows_a_new_file(
     sign_in: SignIn, living: LivingPlatform
 ) -> None:
     """A chart that shows yesterday's number as today's is worse than none."""
-    with _dashboard(sign_in("viewer"), "credito-por-dia") as page:
-        total = _chart(page, "Crédito solicitado")
+    with dashboard(sign_in("viewer"), "credito-por-dia") as page:
+        total = chart(page, "Crédito solicitado")
         before = _total(living)
         expect(total).to_contain_text(_brl(before), timeout=SHOWN_MS)
         living.put("chart.json", document(credit_request("chart", 123, "06/01/2031 10:00")))
@@ -153,10 +66,10 @@ def test_a_time_range_applies_to_all_charts_and_gives_the_total_of_the_source(
         "?native_filters=(NATIVE_FILTER-periodo:(id:NATIVE_FILTER-periodo,ownState:(),"
         f"extraFormData:(time_range:{time_range}),filterState:(value:{time_range})))"
     )
-    with _dashboard(sign_in("viewer"), "credito-por-dia", query) as page:
-        total = _chart(page, "Crédito solicitado")
+    with dashboard(sign_in("viewer"), "credito-por-dia", query) as page:
+        total = chart(page, "Crédito solicitado")
         expect(total).to_contain_text(_brl(SOURCE_TOTAL), timeout=SHOWN_MS)
-        expect(_chart(page, "Dias com pedidos")).to_contain_text("31", timeout=SHOWN_MS)
+        expect(chart(page, "Dias com pedidos")).to_contain_text("31", timeout=SHOWN_MS)
         days = page.locator(f"{CHART} a").filter(has_text="/2022")
         expect(days).to_have_count(31, timeout=SHOWN_MS)
 
@@ -166,13 +79,13 @@ def test_a_filter_applies_to_all_charts(sign_in: SignIn, living: LivingPlatform)
         "SELECT count(*), sum(credito_solicitado) FROM credit_per_day "
         "WHERE credito_solicitado >= 2000000"
     )
-    with _dashboard(sign_in("viewer"), "credito-por-dia") as page:
+    with dashboard(sign_in("viewer"), "credito-por-dia") as page:
         low = page.locator(".ant-input-number-input").first
         low.fill("2000000")
         low.press("Tab")
         page.get_by_role("button", name=re.compile("apply", re.IGNORECASE)).click()
-        expect(_chart(page, "Crédito solicitado")).to_contain_text(_brl(total), timeout=SHOWN_MS)
-        expect(_chart(page, "Dias com pedidos")).to_contain_text(str(days), timeout=SHOWN_MS)
+        expect(chart(page, "Crédito solicitado")).to_contain_text(_brl(total), timeout=SHOWN_MS)
+        expect(chart(page, "Dias com pedidos")).to_contain_text(str(days), timeout=SHOWN_MS)
 
 
 def _day(living: LivingPlatform) -> str:
@@ -190,20 +103,20 @@ def test_a_day_leads_to_the_requests_behind_it(sign_in: SignIn, living: LivingPl
         "SELECT credito_solicitado, requests FROM credit_per_day "
         f"WHERE strftime(data_solicitada, '%d/%m/%Y') = '{day}'"
     )
-    with _dashboard(sign_in("analyst"), "credito-por-dia") as page:
+    with dashboard(sign_in("analyst"), "credito-por-dia") as page:
         page.get_by_role("link", name=day).first.click()
         page.wait_for_url(re.compile("por-tras-do-numero"))
-        shown = _chart(page, "Total dos pedidos mostrados")
+        shown = chart(page, "Total dos pedidos mostrados")
         expect(shown).to_contain_text(_brl(total), timeout=SHOWN_MS)
         for name in ("Pedidos mostrados", "Pedidos que contam"):
-            expect(_chart(page, name)).to_contain_text(str(requests), timeout=SHOWN_MS)
+            expect(chart(page, name)).to_contain_text(str(requests), timeout=SHOWN_MS)
 
 
 def test_a_viewer_who_follows_a_day_is_told_who_sees_personal_data(
     sign_in: SignIn, living: LivingPlatform
 ) -> None:
     """Charts full of errors, or a bare 404, would look like a broken platform."""
-    with _dashboard(sign_in("viewer"), "credito-por-dia") as page:
+    with dashboard(sign_in("viewer"), "credito-por-dia") as page:
         page.get_by_role("link", name=_day(living)).first.click()
         expect(page.get_by_text("o seu papel não a vê")).to_be_visible(timeout=SHOWN_MS)
 
@@ -215,10 +128,10 @@ def test_a_click_on_a_client_filters_the_other_charts(
         "SELECT id, credito_solicitado FROM credit_requests WHERE is_latest "
         "ORDER BY data_solicitacao DESC LIMIT 1"
     )
-    with _dashboard(sign_in("analyst"), "por-tras-do-numero") as page:
-        requests = _chart(page, "Pedidos que contam")
+    with dashboard(sign_in("analyst"), "por-tras-do-numero") as page:
+        requests = chart(page, "Pedidos que contam")
         requests.get_by_text(client, exact=True).first.click()
-        shown = _chart(page, "Total dos pedidos mostrados")
+        shown = chart(page, "Total dos pedidos mostrados")
         expect(shown).to_contain_text(_brl(amount), timeout=SHOWN_MS)
 
 
@@ -232,7 +145,7 @@ def test_what_is_wrong_with_files_is_shown_without_what_they_say(
     living.wait_until_published(found, [(1,)])
     living.wait_until_published("SELECT count(*) FROM quarantine", [(1,)])
     try:
-        with _dashboard(sign_in("viewer"), "pipeline-health") as page:
+        with dashboard(sign_in("viewer"), "pipeline-health") as page:
             for name, text in (
                 ("Quarantined objects", "1"),
                 ("Quarantine", "not JSON: it ends too early"),
@@ -240,7 +153,7 @@ def test_what_is_wrong_with_files_is_shown_without_what_they_say(
                 ("Records with problems", "credito_solicitado: not a number"),
                 ("Schema drift", "email"),
             ):
-                expect(_chart(page, name)).to_contain_text(text, timeout=SHOWN_MS)
+                expect(chart(page, name)).to_contain_text(text, timeout=SHOWN_MS)
             assert page.get_by_text("NOT-FOR-ENGINEERS").count() == 0
     finally:
         for name in ("broken.json", "wrong.json"):
@@ -291,12 +204,14 @@ def test_a_viewer_changes_nothing_and_sees_no_personal_data(sign_in: SignIn) -> 
     assert viewer.request.get("/api/v1/log/").status == 403
     listed = viewer.request.get("/api/v1/dashboard/").json()["result"]
     assert {board["slug"] for board in listed} == {"credito-por-dia", "pipeline-health"}
-    chart = admin.request.get("/api/v1/chart/").json()["result"][0]["id"]
+    some_chart = admin.request.get("/api/v1/chart/").json()["result"][0]["id"]
     for page in (viewer, analyst):
         headers = _csrf(page)
         refused = [
-            page.request.put(f"/api/v1/chart/{chart}", headers=headers, data={"slice_name": "x"}),
-            page.request.delete(f"/api/v1/chart/{chart}", headers=headers),
+            page.request.put(
+                f"/api/v1/chart/{some_chart}", headers=headers, data={"slice_name": "x"}
+            ),
+            page.request.delete(f"/api/v1/chart/{some_chart}", headers=headers),
             page.request.delete(f"/api/v1/dashboard/{listed[0]['id']}", headers=headers),
             page.request.post("/api/v1/sqllab/execute/", headers=headers, data={"sql": "SELECT 1"}),
             page.request.post("/api/v1/database/", headers=headers, data={"database_name": "x"}),

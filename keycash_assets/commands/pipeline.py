@@ -15,6 +15,7 @@ from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS
 from keycash_assets.commands.console import console
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import KeycashError
+from keycash_assets.local.private_files import make_private_folder
 from keycash_assets.sensors import make_partitions, run_request
 from keycash_assets.settings import REPOSITORY, Settings
 
@@ -57,7 +58,7 @@ class RunOutcome:
 
 def prepare_dagster_home(settings: Settings) -> None:
     """Make the folder of Dagster's state, with the repository's ``dagster.yaml`` in it."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.dagster_home)
     shutil.copyfile(REPOSITORY / "dagster.yaml", settings.dagster_home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
 

@@ -13,6 +13,7 @@ from keycash_assets.local.addresses import write_addresses
 from keycash_assets.local.dagster_servers import DagsterServers
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.local.one_platform import only_platform
+from keycash_assets.local.private_files import make_private_folder
 from keycash_assets.local.processes import Stopped, Supervisor
 from keycash_assets.local.superset_server import SupersetServer, sign_ins
 from keycash_assets.publishing import publish_empty_snapshot
@@ -25,7 +26,7 @@ def up(settings: Settings) -> None:
     Raises:
         KeycashError: A server did not start or ended by itself, or the source files cannot be had.
     """
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(settings.home)
     with (
         only_platform(settings),
         suppress(Stopped),

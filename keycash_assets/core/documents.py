@@ -23,6 +23,8 @@ from typing import IO
 import msgspec
 import numpy as np
 
+from keycash_assets.core.temporary_files import want_of_room_explained
+
 ENVELOPE_FIELD = "clientes"
 MAX_DECODED_BYTES = 4 * 1024**3
 """A compressed object that unpacks to more is quarantined: it is a bomb, or not for us."""
@@ -203,8 +205,12 @@ def _unpacked(parts: Iterator[bytes], encoding: str) -> Content:
 
     Raises:
         _NotJsonError: It is damaged, or is larger than the limit.
+        TemporaryFileError: There is no room for it.
     """
-    with tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES, prefix="keycash-") as file:
+    with (
+        want_of_room_explained(),
+        tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES, prefix="keycash-") as file,
+    ):
         size = 0
         try:
             for part in parts:

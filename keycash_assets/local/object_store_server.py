@@ -15,7 +15,7 @@ from pathlib import Path
 
 from keycash_assets.errors import ServerError
 from keycash_assets.local.locks import held_lock, is_held
-from keycash_assets.local.private_files import write_private
+from keycash_assets.local.private_files import make_private_folder, write_private
 from keycash_assets.local.processes import (
     ManagedProcess,
     Supervisor,
@@ -64,7 +64,7 @@ class LocalObjectStoreServer:
         Raises:
             ServerError: It did not start, or another one serves this folder.
         """
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self.home)
         refusal = (
             f"Another `keycash` runs the object store of {self.home}: stop it first, or set "
             "KEYCASH_HOME to another folder."

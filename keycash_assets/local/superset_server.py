@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from keycash_assets.errors import ServerError
-from keycash_assets.local.private_files import write_private
+from keycash_assets.local.private_files import make_private_folder, write_private
 from keycash_assets.local.processes import (
     ManagedProcess,
     Supervisor,
@@ -38,7 +38,7 @@ class SupersetServer:
         if not program.exists():
             raise ServerError(f"Superset is not installed ({program} is missing): run `make up`.")
         home = settings.home / "superset"
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(home)
         if not _secrets_path(settings).exists():
             generated = {
                 "secret_key": secrets.token_urlsafe(42),
