@@ -52,6 +52,7 @@ class Bucket:
         self._new_upload_store = partial(
             _store, parts.scheme, parts.netloc, environment, uploads=True
         )
+        self._new_plain_client = partial(_plain_client, environment)
 
     def key_of(self, name: str) -> str:
         """The key of a file of this name under the prefix."""
@@ -84,6 +85,9 @@ class Bucket:
                 if is_empty:
                     self._raise_if_missing()
             except (BaseError, OSError) as error:  # noqa: PERF203  an attempt costs a request
+                if _INVALID_KEY in str(error) and self._scheme == "s3":
+                    yield from map(self._without_folder_markers, self._plain_pages(after))
+                    return
                 wait = next(waits, None)
                 if wait is None or not may_pass(error):
                     raise self._error("list", error) from error
@@ -103,6 +107,34 @@ class Bucket:
         )
         return map(_listing, stream)
 
+    def _plain_pages(self, after: str | None) -> "Iterator[pa.Table]":
+        """The listing as S3 gives it: the client's ends at a key that it could not ask for."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            pages = (
+                self._new_plain_client()
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=self.name, Prefix=self.key_of(""), StartAfter=after or "")
+            )
+            for page in pages:
+                if found := page.get("Contents"):
+                    yield _versions(
+                        [
+                            {
+                                # As the client lists them.
+                                "path": each["Key"].rstrip("/"),
+                                "e_tag": each["ETag"],
+                                "size": each["Size"],
+                                "last_modified": each["LastModified"],
+                                "version": None,
+                            }
+                            for each in found
+                        ]
+                    )
+        except (BotoCoreError, ClientError) as error:
+            raise self._error("list", error) from error
+
     def all_versions(self) -> list[ObjectVersion]:
         """List every object under the prefix.
 
@@ -119,9 +151,9 @@ class Bucket:
     def current_versions(self, keys: Sequence[str]) -> "pa.Table":
         """The versions that these keys have now; a key that is not there is left out.
 
-        So is a key that the client cannot ask for, such as ``a//b``. Content under a key with a
-        slash at its end, ``a/``, is a version of ``a``, as in ``pages``: ``fetch`` says that it
-        cannot be read.
+        Content under a key with a slash at its end, ``a/``, is a version of ``a``, as in ``pages``.
+        Of it, and of what stands under a key that the client cannot ask for, such as ``a//b``,
+        ``fetch`` says that it cannot be read.
 
         Returns:
             A table like those of ``pages``.
@@ -138,7 +170,8 @@ class Bucket:
         versions = _versions([*found, *(meta for meta in others if meta is not None)])
         if not refused:
             return versions
-        # Of an object encrypted with a key of its owner's, for one, only the listing tells.
+        # Of an object encrypted with a key of its owner's, or under a key like a//b, only the
+        # listing tells.
         listed = (_among(page, refused) for page in self.pages())
         return pa.concat_tables([versions, *listed])
 
@@ -152,9 +185,9 @@ class Bucket:
         async def head(key: str) -> "ObjectMeta | None":
             try:
                 return await persistently(partial(obstore.head_async, self._store, key))
-            except (FileNotFoundError, ValueError):  # the latter: the client cannot ask for it
+            except FileNotFoundError:
                 return None
-            except BaseError:
+            except (BaseError, ValueError):  # the latter: the client cannot ask for it
                 refused.append(key)
                 return None
 
@@ -162,10 +195,16 @@ class Bucket:
         return found, refused
 
     async def _with_a_slash(self, key: str) -> "ObjectMeta | None":
+        from obstore.exceptions import BaseError  # noqa: PLC0415  shortens start-up
+
         try:
             return await persistently(partial(with_a_slash, self._store, key))
         except ValueError:  # the client cannot ask for such a key
             return None
+        except BaseError as error:
+            if _INVALID_KEY in str(error):
+                return None
+            raise
 
     def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
         """Read objects concurrently, each only if it still is the version asked for.
@@ -262,7 +301,8 @@ class Bucket:
             "The credentials have expired: renew them, and start again what has them in its "
             "environment."
             if code_of(error) in _EXPIRED
-            else "Such a key cannot be read: copy the object to another one, and delete it."
+            else "Nothing can be listed beside such a key: copy the object to another one, and "
+            "delete it."
             if _INVALID_KEY in str(error)
             else "Check that the address, the credentials and the permissions are right and that "
             "the object store is up; `keycash status` says what is in use."
@@ -379,6 +419,20 @@ def _keys(environment: Mapping[str, str]) -> "S3Credential":
         "token": environment.get("AWS_SESSION_TOKEN") or None,
         "expires_at": None,
     }
+
+
+def _plain_client(environment: Mapping[str, str]) -> Any:
+    """A client of S3 that takes every key for what it is."""
+    from boto3 import Session  # noqa: PLC0415  slow to import, and only needed here
+
+    session = Session(
+        environment.get("AWS_ACCESS_KEY_ID"),
+        environment.get("AWS_SECRET_ACCESS_KEY"),
+        environment.get("AWS_SESSION_TOKEN"),
+        environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
+    )
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    return session.client("s3", endpoint_url=endpoint)
 
 
 def bucket_of(settings: Settings, environment: Mapping[str, str]) -> Bucket:

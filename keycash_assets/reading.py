@@ -39,6 +39,12 @@ ENDS_IN_A_SLASH = (
 )
 """Of an object with content under such a key, which is listed without the slash."""
 
+NOT_TO_BE_ASKED_FOR = (
+    "could not be read: its key has an empty part, a part of dots only, or a control character; "
+    "copy it to another key and delete it"
+)
+"""Of an object under such a key, as in ``a//b``: the listing has it, but the client refuses it."""
+
 _CHUNK_BYTES = 4 * 1024**2
 _MD5 = re.compile("[0-9a-fA-F]{32}")
 
@@ -93,6 +99,8 @@ class Reader:
             data, sha256 = await persistently(partial(self._get, version))
         except PreconditionError:
             return FetchedObject(version)
+        except ValueError:
+            return FetchedObject(version, unreadable=NOT_TO_BE_ASKED_FOR)
         except _VanishedError:
             other = await persistently(partial(with_a_slash, self._store, version.key))
             is_it = other is not None and (other["e_tag"] or "").strip('"') == version.etag

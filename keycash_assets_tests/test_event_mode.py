@@ -15,7 +15,7 @@ from keycash_assets.commands.status import status
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import ObjectStoreError, SettingsError
 from keycash_assets.event_queue import EventQueue
-from keycash_assets.reading import ENDS_IN_A_SLASH
+from keycash_assets.reading import ENDS_IN_A_SLASH, NOT_TO_BE_ASKED_FOR
 from keycash_assets.settings import Settings
 from keycash_assets_tests.core.test_events import POISON
 from keycash_assets_tests.event_store import PREFIX, EventStore
@@ -311,8 +311,29 @@ def test_content_under_a_key_that_ends_in_a_slash_is_quarantined(event_platform:
     assert event_platform.warehouse(ledger) == expected
 
 
-def test_a_key_that_no_listing_can_hold_is_named_with_what_to_do(event_platform: Platform) -> None:
-    """Advice to check the credentials would lead nowhere."""
-    event_platform.put({"a//b": b"{}"})
-    with pytest.raises(ObjectStoreError, match=r"a//b.*copy the object to another one"):
-        event_platform.bucket.all_versions()
+def test_a_key_that_the_client_cannot_ask_for_stops_nothing(event_platform: Platform) -> None:
+    """S3 takes such keys: one of them would end every listing, and all other objects would wait."""
+    unaskable = ["a//b.json", "a/../b.json", "./c.json", "t\x01.json"]
+    good = document(credit_request())
+    event_platform.put(
+        {"good.json": good, "z.json": good, "empty//": b"", **dict.fromkeys(unaskable, good)}
+    )
+    run = event_platform.tick()
+    assert run is not None
+    assert run.success
+    ledger = "SELECT object_key, status FROM object_ledger ORDER BY ALL"
+    expected = sorted(
+        [
+            (f"{PREFIX}/good.json", "loaded"),
+            (f"{PREFIX}/z.json", "loaded"),
+            *((f"{PREFIX}/{name}", "quarantined") for name in unaskable),
+        ]
+    )
+    assert event_platform.warehouse(ledger) == expected
+    assert event_platform.published("SELECT DISTINCT reason FROM quarantine") == [
+        (NOT_TO_BE_ASKED_FOR,)
+    ]
+    event_platform.cursor = None  # the next tick lists the bucket again
+    assert event_platform.tick() is None
+    assert event_platform.run("full_load").success
+    assert event_platform.warehouse(ledger) == expected
