@@ -262,11 +262,11 @@ def test_dagster_shows_what_files_hold_as_text(injecting: LivingPlatform, browse
         ),
     ],
 )
+@pytest.mark.usefixtures("injecting")
 def test_superset_shows_what_files_hold_as_text(
-    injecting: LivingPlatform, sign_in: SignIn, slug: str, texts: dict[str, tuple[str, ...]]
+    sign_in: SignIn, slug: str, texts: dict[str, tuple[str, ...]]
 ) -> None:
     """Its tables take values that look like HTML for HTML, if they are allowed to."""
-    assert injecting.home
     page = sign_in("analyst")
     with _nothing_injected(page), dashboard(page, slug):
         for name, values in texts.items():
