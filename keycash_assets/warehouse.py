@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,33 +208,54 @@ def create_tables(connection: "Connection") -> None:
 
 @contextmanager
 def published_connection(settings: Settings) -> "Iterator[Connection]":
-    """Open what readers may see, read-only; empty tables where nothing has been published yet.
+    """Open what readers may see; empty tables where nothing has been published yet.
 
     Raises:
-        WarehouseError: There is something, but it cannot be read.
+        WarehouseError: There is something, but it cannot be opened, or not be read later on.
     """
-    if settings.uses_motherduck:
-        connection = connect_to_write(settings.warehouse)
-    elif settings.published.exists():
-        connection = _open_snapshot(settings.published)
-    else:
-        connection = connect_to_write(":memory:")
-        create_tables(connection)
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    has_snapshot = not settings.uses_motherduck and settings.published.exists()
+    database = settings.warehouse if settings.uses_motherduck else ":memory:"
     try:
-        yield connection
-    finally:
-        connection.close()
+        with closing(
+            _open_snapshot(settings.published) if has_snapshot else connect_to_write(database)
+        ) as connection:
+            if not has_snapshot:
+                _create_missing_tables(connection)
+            yield connection
+    except duckdb.Error as error:
+        raise _reading_error(settings, error) from error
 
 
 def _open_snapshot(path: Path) -> "Connection":
     import duckdb  # noqa: PLC0415  shortens start-up
 
-    try:
-        connection = duckdb.connect(path, read_only=True)
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"The published snapshot {path} cannot be read: {error}. Materialize "
-            "`published_snapshot` in Dagster to write it anew."
-        ) from error
+    connection = duckdb.connect(path, read_only=True)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def _create_missing_tables(connection: "Connection") -> None:
+    """Creating them replaces the view, which a run may do at the same time: not at every reading.
+
+    The last of them is there if all are.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    try:
+        connection.table(_TABLES_IN_ORDER[-1])
+    except duckdb.CatalogException:
+        create_tables(connection)
+
+
+def _reading_error(settings: Settings, error: Exception) -> WarehouseError:
+    if settings.uses_motherduck:
+        return WarehouseError(
+            f"{settings.warehouse} cannot be read: {error}. Check the network and, in MotherDuck, "
+            "the database and what the token may do there."
+        )
+    return WarehouseError(
+        f"The published snapshot {settings.published} cannot be read: {error}. Materialize "
+        "`published_snapshot` in Dagster to write it anew."
+    )

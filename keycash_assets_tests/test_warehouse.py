@@ -3,15 +3,25 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from keycash_assets import warehouse
+from keycash_assets.bucket import Bucket
+from keycash_assets.commands.explain import explain
+from keycash_assets.commands.status import status
 from keycash_assets.errors import WarehouseError, WarehouseLockedError
 from keycash_assets.resources import Warehouse
 from keycash_assets.settings import Settings
-from keycash_assets.warehouse import connect_to_write, published_connection, transaction
+from keycash_assets.warehouse import (
+    connect_to_write,
+    create_tables,
+    published_connection,
+    transaction,
+)
 from keycash_assets_tests.platform import Platform, credit_request, document
 
 HOLDER = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
@@ -67,8 +77,8 @@ def test_a_file_that_is_no_database_is_an_error_and_not_a_wait(database: str) ->
 
 def test_an_exception_releases_the_warehouse(database: str) -> None:
     """A connection left to the garbage collector keeps the next run waiting."""
-    warehouse = Warehouse(database=database, published="unused")
-    with pytest.raises(ZeroDivisionError), warehouse.get_connection():
+    resource = Warehouse(database=database, published="unused")
+    with pytest.raises(ZeroDivisionError), resource.get_connection():
         raise ZeroDivisionError
     _open_in_another_process(database)
 
@@ -107,6 +117,76 @@ def test_a_transaction_that_is_interrupted_leaves_nothing(
 def test_nothing_is_published_before_the_first_publication(settings: Settings) -> None:
     with published_connection(settings) as connection:
         assert connection.execute("SELECT count(*) FROM object_ledger").fetchall() == [(0,)]
+
+
+def test_a_snapshot_without_its_tables_is_an_error_of_ours(settings: Settings) -> None:
+    """Neither an empty ledger, after which all would load again, nor DuckDB's own error."""
+    settings.published.parent.mkdir(parents=True)
+    duckdb.connect(settings.published).close()
+    with (
+        pytest.raises(WarehouseError, match="cannot be read"),
+        published_connection(settings) as connection,
+    ):
+        connection.execute("FROM object_ledger")
+
+
+@pytest.fixture
+def motherduck(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """A platform on an empty MotherDuck database, for which a local file stands in.
+
+    MotherDuck's service cannot run here. A file behaves as its databases do in what these tests
+    are about: every reader sees each committed transaction, and at first there are no tables.
+    """
+
+    def connect(database: str) -> duckdb.DuckDBPyConnection:
+        assert database == "md:keycash"
+        connection = duckdb.connect(tmp_path / "service.duckdb")
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    monkeypatch.setattr(warehouse, "_connect_to_motherduck", connect)
+    settings = Settings.from_environment({**environment, "KEYCASH_WAREHOUSE": "md:keycash"})
+    with Platform.start(
+        settings, Bucket(environment["KEYCASH_OBJECTS_URL"], environment)
+    ) as started:
+        yield started
+
+
+def test_readers_of_an_empty_motherduck_database_see_empty_tables(
+    motherduck: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first tick and the first command came before any run that creates the tables."""
+    status(motherduck.settings)
+    assert "Nothing has been published yet" in capsys.readouterr().out
+    assert motherduck.evaluate_sensor().skip_message == "Nothing new among 0 objects."
+    motherduck.put({"a.json": document(credit_request(amount=12))})
+    run = motherduck.tick()
+    assert run is not None
+    assert run.success
+    explain(motherduck.settings, date(2022, 1, 2))
+    assert "12.00 BRL" in capsys.readouterr().out
+    assert motherduck.tick() is None
+
+
+def test_reading_motherduck_does_not_write_once_the_tables_are_there(
+    motherduck: Platform,
+) -> None:
+    """Creating them anew at every tick would meet the transaction of a run."""
+    motherduck.evaluate_sensor()
+    with connect_to_write("md:keycash") as run, transaction(run):
+        create_tables(run)
+        assert motherduck.evaluate_sensor().skip_message == "Nothing new among 0 objects."
+
+
+def test_the_sensor_says_why_it_cannot_read_motherduck(motherduck: Platform) -> None:
+    """A raw DuckDB error is a failed tick, and no tick knows what to do about it."""
+    with connect_to_write("md:keycash") as connection:
+        connection.execute("CREATE TABLE publications (other INTEGER)")
+    skipped = str(motherduck.evaluate_sensor().skip_message)
+    assert "Not known whether anything is new: md:keycash cannot be read: " in skipped
+    assert "object_ledger" in skipped
 
 
 def test_motherduck_without_a_token_says_which_variable(monkeypatch: pytest.MonkeyPatch) -> None:
