@@ -11,7 +11,8 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ MEMORY_LIMIT = "1GB"
 """What DuckDB may hold in memory; beyond it, it uses a temporary folder beside the file."""
 
 MOTHERDUCK_HOST = "api.motherduck.com"
+MOTHERDUCK_PORT = 80
+MOTHERDUCK_TLS_PORT = 443
+MOTHERDUCK_WAIT_SECONDS = 5.0
+"""How long MotherDuck's answer is waited for, before it counts as out of reach."""
+
 MOTHERDUCK_NEWEST_CLIENT = (1, 5, 6)
 """Newest DuckDB client that MotherDuck accepts (its documentation on supported versions)."""
 
@@ -106,7 +112,12 @@ def _holder(message: str) -> str:
 
 
 def _connect_to_motherduck(database: str) -> "Connection":
-    """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds."""
+    """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds.
+
+    Raises:
+        WarehouseError: Something is not set or not installed, MotherDuck cannot be reached, or it
+            refuses.
+    """
     import duckdb  # noqa: PLC0415  shortens start-up
     import duckdb_extension_motherduck  # noqa: PLC0415  only needed here
 
@@ -132,23 +143,42 @@ def _connect_to_motherduck(database: str) -> "Connection":
             "and needs its extension of the same version. Install the versions of "
             "requirements.txt (`make run` does)."
         )
+    with ExitStack() as failing:
+        connection = failing.enter_context(closing(duckdb.connect()))
+        _load_motherduck_extension(connection, extension)
+        try:
+            connection.execute(f"ATTACH 'md:{name}'")
+            connection.execute(f"USE {name}")
+        except duckdb.Error as error:
+            raise WarehouseError(f"MotherDuck refused {database!r}: {error}") from error
+        connection.execute("SET TimeZone = 'UTC'")
+        failing.pop_all()
+        return connection
+
+
+def _load_motherduck_extension(connection: "Connection", extension: Path) -> None:
+    """Load the extension, which asks MotherDuck for the newest version of itself.
+
+    Where no answer comes, it repeats that for a minute and a half and lets no other thread of the
+    process run. So the same is asked before, with a bound.
+
+    Raises:
+        WarehouseError: MotherDuck cannot be reached.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    seconds = MOTHERDUCK_WAIT_SECONDS
     try:
-        socket.create_connection((MOTHERDUCK_HOST, 443), timeout=5).close()
-    except OSError as error:
+        with closing(HTTPConnection(MOTHERDUCK_HOST, MOTHERDUCK_PORT, timeout=seconds)) as asked:
+            asked.request("GET", "/extension_version")
+            asked.getresponse()
+        socket.create_connection((MOTHERDUCK_HOST, MOTHERDUCK_TLS_PORT), timeout=seconds).close()
+        connection.load_extension(str(extension))
+    except (OSError, HTTPException, duckdb.Error) as error:
         raise WarehouseError(
             f"MotherDuck cannot be reached ({MOTHERDUCK_HOST}: {error}). Check the network, or set "
             "KEYCASH_WAREHOUSE to the path of a local file."
         ) from error
-    connection = duckdb.connect()
-    try:
-        connection.load_extension(str(extension))
-        connection.execute(f"ATTACH 'md:{name}'")
-        connection.execute(f"USE {name}")
-    except duckdb.Error as error:
-        connection.close()
-        raise WarehouseError(f"MotherDuck refused {database!r}: {error}") from error
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """One writer at a time, released on every path; clear errors where it cannot be had."""
 
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -218,3 +221,94 @@ def test_motherduck_out_of_reach_is_an_error_within_seconds_that_keeps_the_token
     with pytest.raises(WarehouseError, match="cannot be reached") as raised:
         connect_to_write("md:keycash")
     assert "secret-token" not in str(raised.value)
+
+
+@dataclass
+class FakeConnection:
+    """What DuckDB's client does where the network fails at a later step, or the token.
+
+    Attributes:
+        failing: Which of its functions fails.
+        error: What that raises.
+        is_closed: Whether it was closed.
+    """
+
+    failing: str
+    error: Exception
+    is_closed: bool = False
+
+    def load_extension(self, path: str) -> None:
+        """Load an extension."""
+        self._do("load_extension")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement."""
+        self._do("execute")
+
+    def close(self) -> None:
+        """Close it."""
+        self.is_closed = True
+
+    def _do(self, function: str) -> None:
+        if function == self.failing:
+            raise self.error
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket in MotherDuck's place, which takes connections and says nothing."""
+    monkeypatch.setenv("MOTHERDUCK_TOKEN", "secret-token")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(warehouse, "MOTHERDUCK_HOST", "127.0.0.1")
+        monkeypatch.setattr(warehouse, "MOTHERDUCK_PORT", port)
+        monkeypatch.setattr(warehouse, "MOTHERDUCK_TLS_PORT", port)
+        yield server
+
+
+def test_motherduck_that_never_answers_is_not_waited_for(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extension itself would hold the whole process for a minute and a half."""
+    monkeypatch.setattr(warehouse, "MOTHERDUCK_WAIT_SECONDS", 0.2)
+    with pytest.raises(WarehouseError, match=r"cannot be reached \(127\.0\.0\.1: timed out\)"):
+        connect_to_write("md:keycash")
+
+
+@pytest.mark.parametrize(
+    ("failing", "error", "message"),
+    [
+        (
+            "load_extension",
+            duckdb.InvalidInputException('"Failed to download ... Could not establish connection"'),
+            "MotherDuck cannot be reached .*Could not establish connection.*Check the network",
+        ),
+        (
+            "execute",
+            duckdb.InvalidInputException("Your request is not authenticated"),
+            "MotherDuck refused 'md:keycash': Your request is not authenticated",
+        ),
+    ],
+)
+def test_the_network_is_not_taken_for_a_refusal_of_motherduck(
+    listener: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+    error: Exception,
+    message: str,
+) -> None:
+    """Who reads that he was refused makes a new token, and is none the wiser."""
+    connection = FakeConnection(failing, error)
+    monkeypatch.setattr(duckdb, "connect", lambda: connection)
+
+    def answer() -> None:
+        with listener.accept()[0] as client:
+            client.recv(10_000)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    with pytest.raises(WarehouseError, match=message):
+        connect_to_write("md:keycash")
+    answering.join()
+    assert connection.is_closed
