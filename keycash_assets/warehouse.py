@@ -10,7 +10,8 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ MEMORY_LIMIT = "1GB"
 """What DuckDB may hold in memory; beyond it, it uses a temporary folder beside the file."""
 
 MOTHERDUCK_HOST = "api.motherduck.com"
+MOTHERDUCK_PORT = 80
+MOTHERDUCK_TLS_PORT = 443
+MOTHERDUCK_WAIT_SECONDS = 5.0
+"""How long MotherDuck's answer is waited for, before it counts as out of reach."""
+
 MOTHERDUCK_NEWEST_CLIENT = (1, 5, 6)
 """Newest DuckDB client that MotherDuck accepts (its documentation on supported versions)."""
 
@@ -106,7 +112,12 @@ def _holder(message: str) -> str:
 
 
 def _connect_to_motherduck(database: str) -> "Connection":
-    """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds."""
+    """Connect to ``md:name`` with the extension that its wheel brings, failing within seconds.
+
+    Raises:
+        WarehouseError: Something is not set or not installed, MotherDuck cannot be reached, or it
+            refuses.
+    """
     import duckdb  # noqa: PLC0415  shortens start-up
     import duckdb_extension_motherduck  # noqa: PLC0415  only needed here
 
@@ -132,23 +143,42 @@ def _connect_to_motherduck(database: str) -> "Connection":
             "and needs its extension of the same version. Install the versions of "
             "requirements.txt (`make run` does)."
         )
+    with ExitStack() as failing:
+        connection = failing.enter_context(closing(duckdb.connect()))
+        _load_motherduck_extension(connection, extension)
+        try:
+            connection.execute(f"ATTACH 'md:{name}'")
+            connection.execute(f"USE {name}")
+        except duckdb.Error as error:
+            raise WarehouseError(f"MotherDuck refused {database!r}: {error}") from error
+        connection.execute("SET TimeZone = 'UTC'")
+        failing.pop_all()
+        return connection
+
+
+def _load_motherduck_extension(connection: "Connection", extension: Path) -> None:
+    """Load the extension, which asks MotherDuck for the newest version of itself.
+
+    Where no answer comes, it repeats that for a minute and a half and lets no other thread of the
+    process run. So the same is asked before, with a bound.
+
+    Raises:
+        WarehouseError: MotherDuck cannot be reached.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    seconds = MOTHERDUCK_WAIT_SECONDS
     try:
-        socket.create_connection((MOTHERDUCK_HOST, 443), timeout=5).close()
-    except OSError as error:
+        with closing(HTTPConnection(MOTHERDUCK_HOST, MOTHERDUCK_PORT, timeout=seconds)) as asked:
+            asked.request("GET", "/extension_version")
+            asked.getresponse()
+        socket.create_connection((MOTHERDUCK_HOST, MOTHERDUCK_TLS_PORT), timeout=seconds).close()
+        connection.load_extension(str(extension))
+    except (OSError, HTTPException, duckdb.Error) as error:
         raise WarehouseError(
             f"MotherDuck cannot be reached ({MOTHERDUCK_HOST}: {error}). Check the network, or set "
             "KEYCASH_WAREHOUSE to the path of a local file."
         ) from error
-    connection = duckdb.connect()
-    try:
-        connection.load_extension(str(extension))
-        connection.execute(f"ATTACH 'md:{name}'")
-        connection.execute(f"USE {name}")
-    except duckdb.Error as error:
-        connection.close()
-        raise WarehouseError(f"MotherDuck refused {database!r}: {error}") from error
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 @contextmanager
@@ -208,33 +238,54 @@ def create_tables(connection: "Connection") -> None:
 
 @contextmanager
 def published_connection(settings: Settings) -> "Iterator[Connection]":
-    """Open what readers may see, read-only; empty tables where nothing has been published yet.
+    """Open what readers may see; empty tables where nothing has been published yet.
 
     Raises:
-        WarehouseError: There is something, but it cannot be read.
+        WarehouseError: There is something, but it cannot be opened, or not be read later on.
     """
-    if settings.uses_motherduck:
-        connection = connect_to_write(settings.warehouse)
-    elif settings.published.exists():
-        connection = _open_snapshot(settings.published)
-    else:
-        connection = connect_to_write(":memory:")
-        create_tables(connection)
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    has_snapshot = not settings.uses_motherduck and settings.published.exists()
+    database = settings.warehouse if settings.uses_motherduck else ":memory:"
     try:
-        yield connection
-    finally:
-        connection.close()
+        with closing(
+            _open_snapshot(settings.published) if has_snapshot else connect_to_write(database)
+        ) as connection:
+            if not has_snapshot:
+                _create_missing_tables(connection)
+            yield connection
+    except duckdb.Error as error:
+        raise _reading_error(settings, error) from error
 
 
 def _open_snapshot(path: Path) -> "Connection":
     import duckdb  # noqa: PLC0415  shortens start-up
 
-    try:
-        connection = duckdb.connect(path, read_only=True)
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"The published snapshot {path} cannot be read: {error}. Materialize "
-            "`published_snapshot` in Dagster to write it anew."
-        ) from error
+    connection = duckdb.connect(path, read_only=True)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def _create_missing_tables(connection: "Connection") -> None:
+    """Creating them replaces the view, which a run may do at the same time: not at every reading.
+
+    The last of them is there if all are.
+    """
+    import duckdb  # noqa: PLC0415  shortens start-up
+
+    try:
+        connection.table(_TABLES_IN_ORDER[-1])
+    except duckdb.CatalogException:
+        create_tables(connection)
+
+
+def _reading_error(settings: Settings, error: Exception) -> WarehouseError:
+    if settings.uses_motherduck:
+        return WarehouseError(
+            f"{settings.warehouse} cannot be read: {error}. Check the network and, in MotherDuck, "
+            "the database and what the token may do there."
+        )
+    return WarehouseError(
+        f"The published snapshot {settings.published} cannot be read: {error}. Materialize "
+        "`published_snapshot` in Dagster to write it anew."
+    )

@@ -93,8 +93,9 @@ class Platform:
 
     @cached_property
     def client(self) -> Any:
-        """An S3 client that shares nothing with the platform's own."""
-        return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
+        """An S3 client that shares nothing with the platform's own, nor with another test's."""
+        # boto3.client() would keep the credentials that it found first.
+        return boto3.Session().client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 
     def evaluate_sensor(self) -> SensorExecutionData:
         """One tick, evaluated as Dagster's daemon has it evaluated, but no run."""
