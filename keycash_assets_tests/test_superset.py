@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from keycash_assets.settings import REPOSITORY
@@ -259,8 +260,10 @@ def test_what_leaves_the_folder_leaves_superset_and_what_people_made_stays(
         "datasets/requests_per_client",
     ):
         (folder / "assets" / f"{name}.yaml").unlink()
-    roles = folder / "roles.yaml"
-    roles.write_text(roles.read_text().replace("    - requests_per_client\n", ""))
+    roles = yaml.safe_load((folder / "roles.yaml").read_text())
+    roles["analyst"]["datasets"].remove("requests_per_client")
+    del roles["viewer"]
+    (folder / "roles.yaml").write_text(yaml.safe_dump(roles))
     subprocess.run(
         [REPOSITORY / ".venv-superset" / "bin" / "python", "-c", "import wsgi"],
         cwd=folder,
@@ -287,5 +290,6 @@ def test_what_leaves_the_folder_leaves_superset_and_what_people_made_stays(
         assert {"Revisões de totais", "Crédito solicitado"} <= charts
         assert "requests_per_client" not in names("table_name", "tables")
         assert names("sqlalchemy_uri", "dbs") == {"duckdb:///md:keycash"}
+        assert names("username", "ab_user WHERE active") == {"admin", "analyst"}
     database.close()
     assert all(b"token-of-motherduck" not in path.read_bytes() for path in home.iterdir())

@@ -81,9 +81,12 @@ def bring_up_to_date(app: Flask) -> None:
         passwords = json.loads((HOME / "secrets.json").read_text())["passwords"]
         g.user = make_user(security, "admin", "Admin", passwords["admin"])
         import_assets()
-        for name, role in yaml.safe_load((FOLDER / "roles.yaml").read_text()).items():
+        roles = yaml.safe_load((FOLDER / "roles.yaml").read_text())
+        for name, role in roles.items():
             make_role(security, name, set(role["datasets"]))
             make_user(security, name, name, passwords[name])
+        for name in passwords.keys() - roles.keys() - {"admin"}:
+            shut_out(security, name)
     STAMP.write_text(digest(app))
 
 
@@ -131,8 +134,18 @@ def make_user(security: Any, name: str, role: str, password: str) -> Any:
             name, name.capitalize(), "Key Cash", f"{name}@localhost", security.find_role(role)
         )
     user.roles = [security.find_role(role)]
+    user.active = True
     security.reset_password(user.id, password)
     return user
+
+
+def shut_out(security: Any, name: str) -> None:
+    """Take the sign-in from the user of a role that this folder has no longer."""
+    user = security.find_user(username=name)
+    if user is not None:
+        user.roles = []
+        user.active = False
+        security.update_user(user)
 
 
 def not_found(error: NotFound) -> Any:
