@@ -10,6 +10,7 @@ from dagster._core.test_utils import create_run_for_test
 from keycash_assets import bucket as bucket_module
 from keycash_assets import sensors
 from keycash_assets.backlog import find_backlog
+from keycash_assets.core import objects
 from keycash_assets.core.objects import MAX_PARTITIONS_PER_RUN
 from keycash_assets.definitions import build_definitions
 from keycash_assets.settings import Settings
@@ -57,6 +58,24 @@ def test_an_object_that_arrives_again_with_others_stays_in_one_range(platform: P
         if event.asset_key == dg.AssetKey("landing_table")
     }
     assert loaded == {platform.bucket.key_of(name) for name in ("1.json", "9.json")}
+
+
+def test_dagster_keeps_the_most_recent_partitions_only(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster slows down with tens of thousands of them; all objects are loaded all the same."""
+    monkeypatch.setattr(objects, "MAX_RECENT_PARTITIONS", 4)
+    for names in (range(6), range(6, 9)):
+        platform.put({f"{n}.json": document(credit_request(f"c{n}")) for n in names})
+        run = platform.tick()
+        assert run is not None
+        assert run.success
+    # Of the six before, all of which their run needed, the last one stays.
+    keys = platform.instance.get_dynamic_partitions("objects")
+    assert len(keys) == 4
+    assert {platform.bucket.key_of(f"{n}.json") for n in (6, 7, 8)} == set(keys[1:])
+    assert platform.published("SELECT count(*) FROM landing_table") == [(9,)]
+    assert platform.tick() is None
 
 
 def test_a_large_backlog_loads_in_bulk_with_one_event(platform: Platform) -> None:

@@ -1,5 +1,6 @@
 """Every record of every object, with the ledger and the quarantine that account for them."""
 
+import time
 import warnings
 
 import dagster as dg
@@ -121,15 +122,21 @@ def landing_table(
     ],
 )
 def load_accounts(warehouse: Warehouse):  # type: ignore[no-untyped-def]  # noqa: D103
+    started = time.monotonic()
     with warehouse.get_connection() as connection:
         yield dg.MaterializeResult(
             asset_key="object_ledger",
             metadata={
                 "by status": query_preview(connection, statement("reports/ledger_by_status")),
                 **table_metadata(connection, "object_ledger", "finished_at DESC, object_key"),
+                "seconds": round(time.monotonic() - started, 3),
             },
         )
+        started = time.monotonic()
         yield dg.MaterializeResult(
             asset_key="quarantine",
-            metadata=table_metadata(connection, "quarantine", "quarantined_at DESC, object_key"),
+            metadata={
+                **table_metadata(connection, "quarantine", "quarantined_at DESC, object_key"),
+                "seconds": round(time.monotonic() - started, 3),
+            },
         )

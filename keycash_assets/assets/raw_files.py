@@ -1,5 +1,7 @@
 """The source files, at hand on this machine."""
 
+import time
+
 import dagster as dg
 
 from keycash_assets.presentation import markdown_table
@@ -12,6 +14,7 @@ def raw_files(source_folder: SourceFolder) -> dg.MaterializeResult:  # type: ign
 
     Each file holds requests of several clients. Nothing in them is changed here.
     """
+    started = time.monotonic()
     source = source_folder.fetch()
     largest = sorted(source.files, key=lambda file: -file.size_bytes)[:10]
     return dg.MaterializeResult(
@@ -19,6 +22,7 @@ def raw_files(source_folder: SourceFolder) -> dg.MaterializeResult:  # type: ign
             "source": source_folder.source,
             "files": len(source.files),
             "bytes": sum(file.size_bytes for file in source.files),
+            "seconds": round(time.monotonic() - started, 3),
             "left out": dg.MetadataValue.json(list(source.skipped)),
             "largest files": dg.MetadataValue.md(
                 markdown_table(
