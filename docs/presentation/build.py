@@ -27,7 +27,7 @@ p, li { font-size: 23px; line-height: 1.45; margin-top: 0 }
 ul { padding-left: 28px; margin: 0 0 12px }
 li { margin-bottom: 12px }
 li::marker { color: #e07a2f }
-table { border-collapse: collapse; font-size: 20px; width: 100% }
+table { border-collapse: collapse; font-size: 20px; width: 100%; margin-bottom: 22px }
 th { color: #1f5f8b; border-bottom: 2px solid #1f5f8b }
 td { border-bottom: 1px solid #c9d4dc }
 th, td { text-align: left; padding: 11px 14px; vertical-align: top }
