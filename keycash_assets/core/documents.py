@@ -61,6 +61,7 @@ _ONLY_RECORDS = re.compile(rb'\{[ \t\r\n]*"clientes"[ \t\r\n]*:[ \t\r\n]*(?=\[)'
 _END_OF_ONLY_RECORDS = re.compile(rb"\][ \t\r\n]*\}\Z")
 _FRAME_BYTES = 256
 
+_CAN_GIVE_BACK = hasattr(mmap, "MADV_DONTNEED")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _STANDS_TWICE = f"the field {ENVELOPE_FIELD!r} stands twice"
 
@@ -188,7 +189,7 @@ def _decode(data: Content) -> _Text:
 def _check_encoding(text: _Text) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(text), PART_BYTES):
-        part = bytes(text[start : start + PART_BYTES])
+        part = _copied(text, start)
         is_last = start + PART_BYTES >= len(text)
         pending = len(decoder.getstate()[0])
         if part.isascii() and not pending:
@@ -198,6 +199,14 @@ def _check_encoding(text: _Text) -> None:
         except UnicodeDecodeError as error:
             position = start - pending + error.start
             raise _NotJsonError(f"not UTF-8: {error.reason} at byte {position}") from error
+
+
+def _copied(text: _Text, start: int) -> bytes:
+    """A part of the text, which then leaves the resident memory where it is a mapped file."""
+    part = bytes(text[start : start + PART_BYTES])
+    if isinstance(text, memoryview) and isinstance(text.obj, mmap.mmap) and _CAN_GIVE_BACK:
+        text.obj.madvise(mmap.MADV_DONTNEED)
+    return part
 
 
 def _unpacked(parts: Iterator[bytes], encoding: str) -> Content:
@@ -373,7 +382,7 @@ def _blocks_of_lines(text: _Text) -> Iterator[list[bytes]]:
     """The lines, without their ends, in lists of about ``PART_BYTES``."""
     pieces: list[bytes] = []
     for start in range(0, len(text), PART_BYTES):
-        block = bytes(text[start : start + PART_BYTES])
+        block = _copied(text, start)
         end = block.rfind(b"\n") + 1
         if end == 0:
             pieces.append(block)

@@ -1,23 +1,17 @@
 -- Incremental = full. Days on which the kept-up total is not the one computed from all records.
 WITH winners AS (
     SELECT
-        max(
-            {
-                'data_solicitacao': data_solicitacao,
-                'object_key': object_key,
-                'record_index': record_index,
-                'credito_solicitado': credito_solicitado
-            }
-        ) AS winner
+        data_solicitacao,
+        credito_solicitado
     FROM landing_table
     WHERE problems IS NULL
-    GROUP BY id
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY data_solicitacao DESC, object_key DESC, record_index DESC) = 1
 ),
 
 computed AS (
     SELECT
-        winner.data_solicitacao::DATE AS data_solicitada,
-        sum(winner.credito_solicitado) AS credito_solicitado,
+        data_solicitacao::DATE AS data_solicitada,
+        sum(credito_solicitado) AS credito_solicitado,
         count(*) AS requests
     FROM winners
     GROUP BY 1

@@ -6,19 +6,14 @@ CREATE OR REPLACE TEMP TABLE latest_request_changes AS
 WITH arrived AS (
     SELECT
         id,
-        max(
-            {
-                'data_solicitacao': data_solicitacao,
-                'object_key': object_key,
-                'record_index': record_index,
-                'credito_solicitado': credito_solicitado
-            }
-        ) AS winner
+        data_solicitacao,
+        object_key,
+        record_index,
+        credito_solicitado
     FROM landing_table
     WHERE
         problems IS NULL
         AND ($everything OR loaded_at IN (SELECT started_at FROM load_history WHERE credit_per_day_at IS NULL))
-    GROUP BY id
 ),
 
 affected AS (
@@ -37,12 +32,10 @@ affected AS (
 old_winners AS (
     SELECT
         latest_requests.id,
-        {
-            'data_solicitacao': latest_requests.data_solicitacao,
-            'object_key': latest_requests.object_key,
-            'record_index': latest_requests.record_index,
-            'credito_solicitado': latest_requests.credito_solicitado
-        } AS winner,
+        latest_requests.data_solicitacao,
+        latest_requests.object_key,
+        latest_requests.record_index,
+        latest_requests.credito_solicitado,
         removed.id IS NULL AND NOT $everything AS stands
     FROM latest_requests
     INNER JOIN affected ON latest_requests.id_hash = affected.id_hash AND latest_requests.id = affected.id
@@ -56,45 +49,62 @@ old_winners AS (
 searched AS (
     SELECT
         id,
-        max(
-            {
-                'data_solicitacao': data_solicitacao,
-                'object_key': object_key,
-                'record_index': record_index,
-                'credito_solicitado': credito_solicitado
-            }
-        ) AS winner
+        data_solicitacao,
+        object_key,
+        record_index,
+        credito_solicitado
     FROM landing_table
     WHERE problems IS NULL AND id IN (SELECT id FROM old_winners WHERE NOT stands AND NOT $everything)
-    GROUP BY id
 ),
 
+-- A window, not max(): that one keeps its values where no memory limit reaches, and takes three times as long.
 winners AS (
-    SELECT
-        id,
-        max(winner) AS winner
+    SELECT *
     FROM (
-        SELECT id, winner FROM arrived
+        FROM arrived
         UNION ALL
-        SELECT id, winner FROM searched
+        FROM searched
         UNION ALL
-        SELECT id, winner FROM old_winners WHERE stands
+        SELECT * EXCLUDE (stands) FROM old_winners WHERE stands
     ) AS candidates
-    GROUP BY id
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY data_solicitacao DESC, object_key DESC, record_index DESC) = 1
+),
+
+changes AS (
+    SELECT
+        affected.id,
+        affected.id_hash,
+        CASE
+            WHEN old_winners.id IS NOT NULL THEN {
+                'data_solicitacao': old_winners.data_solicitacao,
+                'object_key': old_winners.object_key,
+                'record_index': old_winners.record_index,
+                'credito_solicitado': old_winners.credito_solicitado
+            }
+        END AS old_winner,
+        CASE
+            WHEN winners.id IS NOT NULL THEN {
+                'data_solicitacao': winners.data_solicitacao,
+                'object_key': winners.object_key,
+                'record_index': winners.record_index,
+                'credito_solicitado': winners.credito_solicitado
+            }
+        END AS new_winner
+    FROM affected
+    LEFT JOIN winners ON affected.id = winners.id
+    LEFT JOIN old_winners ON affected.id = old_winners.id
 )
 
 SELECT
-    affected.id,
-    affected.id_hash,
-    old_winners.winner AS old_winner,
-    winners.winner AS new_winner,
+    id,
+    id_hash,
+    old_winner,
+    new_winner,
     -- A later request arrived, or the one that counted left or was changed by its own file.
     CASE
-        WHEN winners.winner IS NULL THEN old_winners.winner['object_key']
-        WHEN old_winners.winner IS NULL OR winners.winner >= old_winners.winner THEN winners.winner['object_key']
-        ELSE old_winners.winner['object_key']
+        WHEN new_winner IS NULL THEN old_winner['object_key']
+        WHEN old_winner IS NULL OR new_winner >= old_winner THEN new_winner['object_key']
+        ELSE old_winner['object_key']
     END AS cause
-FROM affected
-LEFT JOIN winners ON affected.id = winners.id
-LEFT JOIN old_winners ON affected.id = old_winners.id
-WHERE winners.winner IS DISTINCT FROM old_winners.winner
+FROM changes
+WHERE new_winner IS DISTINCT FROM old_winner
