@@ -33,6 +33,9 @@ BATCH_OBJECTS = 5_000
 INSERT_BYTES = 64 * 1024**2
 """Text inserted at once, about. With the batch it bounds the memory that a load takes."""
 
+BATCH_ROWS = 65_536
+"""Records that one of DuckDB's threads takes at a time."""
+
 
 @dataclass(frozen=True)
 class LoadSummary:
@@ -395,7 +398,7 @@ def _insert(
 ) -> None:
     """Add records and quarantine; what they replace leaves when all of them are there."""
     stamp = {"loaded_at": summary.started_at, "run_id": summary.run_id}
-    with _registered(connection, tables):
+    with _registered(connection, {name: _once(table) for name, table in tables.items()}):
         connection.execute(
             sql.statement("load/landing_table"), {**stamp, "member": MEMBER_OF_AN_OBJECT}
         )
@@ -434,8 +437,21 @@ def _settle(
         connection.execute(sql.statement("load/object_ledger"), stamp)
 
 
+def _once(table: "pa.Table") -> "pa.RecordBatchReader":
+    """A table that can be read once, and is let go then.
+
+    DuckDB keeps what is registered until the transaction ends: all records of a load, otherwise.
+    """
+    import pyarrow as pa  # noqa: PLC0415  shortens start-up
+
+    batches = table.to_batches(max_chunksize=BATCH_ROWS)
+    return pa.RecordBatchReader.from_batches(table.schema, iter(batches))
+
+
 @contextmanager
-def _registered(connection: "Connection", tables: "Mapping[str, pa.Table]") -> Iterator[None]:
+def _registered(
+    connection: "Connection", tables: "Mapping[str, pa.Table | pa.RecordBatchReader]"
+) -> Iterator[None]:
     for name, table in tables.items():
         connection.register(name, table)
     try:
