@@ -4,6 +4,7 @@ import fcntl
 import os
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def publish(
-    connection: "Connection", database: str, published: Path, run_id: str, lease: ExitStack
+    connection: "Connection",
+    database: str,
+    published: Path,
+    run_id: str,
+    lease: ExitStack,
+    *,
+    anew: bool = False,
 ) -> datetime:
     """Make what the warehouse holds now what readers see.
 
@@ -33,6 +40,8 @@ def publish(
         published: ``Settings.published``.
         run_id: Dagster run.
         lease: Takes the file handle, which must not be closed before the connection is.
+        anew: Whether to copy all of it, and to leave nothing to go on from: what a damaged disk did
+            to an unchanged block ends there.
 
     Returns:
         The moment as of which the published data are.
@@ -61,17 +70,19 @@ def publish(
     try:
         published.parent.mkdir(parents=True, exist_ok=True)
         # What a killed run left: nobody else publishes while we hold the warehouse.
-        for left_over in published.parent.glob(f".{published.name}.*"):
-            if left_over != previous:
+        for left_over in published.parent.glob(f".{escape(published.name)}.*"):
+            if anew or left_over != previous:
                 left_over.unlink()
         with _take(previous, beside) as target:
             copy_blocks(source, target, block_bytes)
             target.flush()
             os.fsync(target.fileno())
-        # Without a second name, which some file systems refuse, the next copy is a whole one.
-        with suppress(OSError):
-            previous.hardlink_to(published)
+        if not anew:
+            # Without a second name, which some file systems refuse, the next copy is a whole one.
+            with suppress(OSError):
+                previous.hardlink_to(published)
         beside.replace(published)
+        _flush_names(published.parent)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
@@ -99,15 +110,23 @@ def _take(previous: Path, beside: Path) -> BinaryIO:
     with suppress(FileNotFoundError):
         previous.replace(beside)
         taken = beside.open("r+b")
-        try:
+        # A file system that knows no locks cannot tell whether there is a reader.
+        with suppress(OSError):
             if os.fstat(taken.fileno()).st_nlink == 1:
                 fcntl.lockf(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return taken
-        except BlockingIOError:
-            pass
         taken.close()
         beside.unlink()
     return beside.open("w+b")
+
+
+def _flush_names(folder: Path) -> None:
+    """Have the renaming on the disk before the file that was published before is written to."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def publish_empty_snapshot(settings: Settings) -> None:

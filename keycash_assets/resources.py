@@ -139,15 +139,24 @@ class Warehouse(DuckDBResource):
             if self._run is None:
                 self._close()
 
-    def publish(self, run_id: str) -> datetime:
+    def publish(self, run_id: str, *, anew: bool = False) -> datetime:
         """Make what the warehouse holds now what readers see, and say as of when it is.
+
+        Args:
+            run_id: Dagster run.
+            anew: Whether to copy all of it, and not only what has changed.
 
         Raises:
             WarehouseError: The metric does not hold all that was loaded, or the copy failed.
         """
         with storage_errors_explained(), ExitStack() as lease, self.get_connection() as connection:
             return publish(
-                connection, self.database, Path(self.published), run_id, self._run or lease
+                connection,
+                self.database,
+                Path(self.published),
+                run_id,
+                self._run or lease,
+                anew=anew,
             )
 
     def _close(self) -> None:

@@ -9,6 +9,7 @@ sensor would wait for it, and the pool would have no place for another.
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,8 +27,8 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 IMPORTED_BEFORE = [
-    "__main__",
     "dagster._cli.api",
+    "dagster._daemon.cli",
     "dagster._core.instance.factory",
     "dagster._core.storage.root",
     "dagster._core.storage.sqlite_storage",
@@ -54,13 +55,16 @@ class ForkingRunLauncher(RunLauncher, ConfigurableClass):
 
     All steps of a run execute in one process, on this machine, and Dagster's event log names it:
     for runs that the daemon launches as for those of `keycash run` and `keycash replay`. The fork
-    server starts with the first run, and it and all runs end with the daemon.
+    server starts with the first run, and it and all runs end with a daemon that is asked to end. It
+    keeps to the code that it began with: after a change of the code start the daemon anew.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Dagster leaves it untyped
         self._inst_data = inst_data
-        self._forking = multiprocessing.get_context("forkserver")
+        # Elsewhere the system's own libraries do not survive a fork.
+        method = "forkserver" if sys.platform == "linux" else "spawn"
+        self._context: Any = multiprocessing.get_context(method)
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -87,8 +91,8 @@ class ForkingRunLauncher(RunLauncher, ConfigurableClass):
             run_id=run.run_id,
             instance_ref=self._instance.get_ref(),
         )
-        self._forking.set_forkserver_preload(IMPORTED_BEFORE)
-        self._forking.Process(
+        self._context.set_forkserver_preload(IMPORTED_BEFORE)
+        self._context.Process(
             target=execute_run, args=(serialize_value(arguments),), daemon=True
         ).start()
 
@@ -96,17 +100,17 @@ class ForkingRunLauncher(RunLauncher, ConfigurableClass):
         """Ask the process of a run to end: it reports the run as canceled.
 
         Returns:
-            Whether there was one.
+            Whether there was one; without, nothing is changed.
         """
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        self._instance.report_run_canceling(run)
         for pid, named_at in self._processes(run):
             if _is_alive(pid, named_at):
+                self._instance.report_run_canceling(run)
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
-                    return True
+                return True
         return False
 
     @property

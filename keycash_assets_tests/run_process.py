@@ -201,13 +201,14 @@ def _watch_everything(moments: _Moments) -> None:
     import dagster as dg
     import obstore
 
-    from keycash_assets import loading, sql, warehouse
+    from keycash_assets import block_copy, loading, sql, warehouse
 
     for function in ("list", "head_async", "get_async", "get_range_async", "get_ranges_async"):
         moments.watch(obstore, function, lambda *_, f=function, **__: f"request {f}")
     moments.watch(loading, "read_parts", lambda *_, **__: "parsing")
     moments.watch(sql, "statement", lambda name: name)
     moments.watch_end(warehouse, "transaction", "commit")
+    moments.watch(block_copy, "_differ", lambda *_: "copy of a block")
     moments.watch(os, "fsync", lambda *_: "flush of the copy")
     moments.watch(
         Path, "replace", lambda path, _: "rename" if "keycash.duckdb" in path.name else "a rename"

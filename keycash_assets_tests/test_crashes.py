@@ -36,7 +36,7 @@ CHOSEN: dict[str, tuple[str, ...]] = {
     "after commit": ("after commit",),
     "metric": ("metric/",),
     "checks": ("checks/",),
-    "publishing": ("load/publications", "flush of the copy"),
+    "publishing": ("load/publications", "copy of a block", "flush of the copy"),
     "swap": ("rename",),
     "Dagster's books": ("event ",),
 }
@@ -61,12 +61,12 @@ class History:
     Attributes:
         contents: The content of every version ever put, by key and ETag.
         current: The content of each object by key.
-        seen: The keys that a commit has accounted for.
+        seen: The versions that a commit has accounted for, by key and ETag.
     """
 
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     current: dict[str, bytes] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    seen: set[tuple[str, str]] = field(default_factory=set)
 
     def put(self, platform: Platform, chance: random.Random, number: int) -> None:
         """Put some objects: new ones, new versions, the same again, and some that are broken."""
@@ -100,11 +100,10 @@ class History:
 
     def assert_nothing_was_undone(self, connection: duckdb.DuckDBPyConnection) -> None:
         """What a commit had accounted for is still accounted for."""
-        keys = {
-            key for (key,) in connection.execute("SELECT object_key FROM object_ledger").fetchall()
-        }
-        assert self.seen <= keys
-        self.seen = keys
+        versions = connection.execute("SELECT object_key, object_etag FROM object_ledger")
+        accounted_for = set(versions.fetchall())
+        assert self.seen <= accounted_for
+        self.seen = accounted_for
 
     def assert_is_complete(self, connection: duckdb.DuckDBPyConnection) -> None:
         """The last version of every object is there."""

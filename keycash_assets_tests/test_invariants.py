@@ -1,9 +1,13 @@
 """Any history of a bucket, loaded in any way, gives what the model says, after every step."""
 
+import filecmp
 import gzip
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from keycash_assets.loading import load_again, load_everything_again, load_everything_new, load_keys
 from keycash_assets.metric import update_credit_per_day
-from keycash_assets.warehouse import create_tables, transaction
+from keycash_assets.publishing import publish
+from keycash_assets.warehouse import connect_to_write, create_tables, transaction
 from keycash_assets_tests import comparison, hostile, model
 from keycash_assets_tests.memory_bucket import MemoryBucket
 
@@ -70,7 +75,9 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.bucket = MemoryBucket()
-        self.connection = duckdb.connect()
+        self.folder = tempfile.TemporaryDirectory()
+        self.warehouse = str(Path(self.folder.name) / "keycash.duckdb")
+        self.connection = connect_to_write(self.warehouse)
         self.objects: dict[str, tuple[int, bytes]] = {}
         self.puts = 0
         self.loaded: dict[str, bytes] = {}
@@ -82,8 +89,21 @@ class Histories(RuleBasedStateMachine):
     @initialize()
     def create(self) -> None:
         """An empty warehouse."""
-        self.connection.execute("SET TimeZone = 'UTC'")
         create_tables(self.connection)
+
+    @rule(anew=st.booleans())
+    def publish(self, anew: bool) -> None:
+        """Readers get what the warehouse holds, byte by byte, whatever was published before."""
+        published = Path(self.folder.name) / "published" / "keycash.duckdb"
+        with ExitStack() as lease:
+            publish(self.connection, self.warehouse, published, "run", lease, anew=anew)
+        assert filecmp.cmp(self.warehouse, published, shallow=False)
+
+    @rule()
+    def reopen(self) -> None:
+        """Another process goes on with the file."""
+        self.connection.close()
+        self.connection = connect_to_write(self.warehouse)
 
     @rule(key=st.sampled_from(KEYS), content=documents())
     def put(self, key: str, content: bytes) -> None:
@@ -187,8 +207,9 @@ class Histories(RuleBasedStateMachine):
         }
 
     def teardown(self) -> None:
-        """Close the warehouse."""
+        """Close the warehouse, and remove it."""
         self.connection.close()
+        self.folder.cleanup()
 
     def _taken_in(self, *keys: str, again: bool = False) -> None:
         """What a load of these keys must make of them."""
