@@ -13,7 +13,9 @@ from typing import Any
 import flask_migrate
 import yaml
 from flask import Flask, g, request
+from sqlalchemy import inspect
 from superset.app import create_app
+from superset.extensions import db
 from werkzeug.exceptions import NotFound
 
 FOLDER = Path(__file__).parent
@@ -70,9 +72,11 @@ def digest(app: Flask) -> str:
 
 def bring_up_to_date(app: Flask) -> None:
     """Migrate, and make roles, users and dashboards what this folder says."""
-    if STAMP.exists() and STAMP.read_text() == digest(app):
-        return
     with app.app_context():
+        # A new and empty database at the address of the old one.
+        is_there = inspect(db.engine).has_table("ab_user")
+        if is_there and STAMP.exists() and STAMP.read_text() == digest(app):
+            return
         flask_migrate.upgrade()
         app.sync_config_to_db()  # type: ignore[attr-defined]  # Superset's own Flask
         app.appbuilder.add_permissions(update_perms=True)  # type: ignore[attr-defined]
@@ -94,7 +98,6 @@ def import_assets() -> None:
     """Import every file, and remove what an earlier start imported from a file that is gone."""
     from superset.commands.importers.v1.assets import ImportAssetsCommand
     from superset.connectors.sqla.models import SqlaTable
-    from superset.extensions import db
     from superset.models.dashboard import Dashboard
     from superset.models.slice import Slice
 
@@ -112,7 +115,6 @@ def import_assets() -> None:
 def make_role(security: Any, name: str, datasets: set[str]) -> None:
     """A role that reads dashboards on these datasets, and changes nothing."""
     from superset.connectors.sqla.models import SqlaTable
-    from superset.extensions import db
 
     role = security.add_role(name)
     wanted = [security.find_permission_view_menu(*pair) for pair in READING]

@@ -19,7 +19,7 @@ from keycash_assets.settings import REPOSITORY, Settings
 START_SECONDS = 600.0
 """Its first start takes half a minute, and many times that on a busy machine."""
 USUAL_PORT = 8088
-USERS = ("admin", "analyst", "viewer")
+FOLDER = REPOSITORY / "superset"
 
 
 class SupersetServer:
@@ -39,21 +39,15 @@ class SupersetServer:
             raise ServerError(f"Superset is not installed ({program} is missing): run `make up`.")
         home = settings.home / "superset"
         make_private_folder(home)
-        if not _secrets_path(settings).exists():
-            generated = {
-                "secret_key": secrets.token_urlsafe(42),
-                "passwords": {user: secrets.token_urlsafe(12) for user in USERS},
-            }
-            write_private(_secrets_path(settings), json.dumps(generated, indent=2))
+        _generate_secrets(_secrets_path(settings))
         port = preferred_port(USUAL_PORT)
         self.url = f"http://127.0.0.1:{port}"
-        folder = REPOSITORY / "superset"
         environment = {
             **os.environ,
             "KEYCASH_HOME": str(settings.home),
             "KEYCASH_WAREHOUSE": settings.warehouse,
             "KEYCASH_PUBLISHED": str(settings.published),
-            "SUPERSET_CONFIG_PATH": str(folder / "superset_config.py"),
+            "SUPERSET_CONFIG_PATH": str(FOLDER / "superset_config.py"),
             "PYTHONWARNINGS": "ignore",
         }
         self._process: ManagedProcess = supervisor.start(
@@ -63,7 +57,7 @@ class SupersetServer:
                 *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread"),
                 *("--threads", "8", "--timeout", "180", "--graceful-timeout", "3"),
                 # Beside this folder and not above it: there it would hide the package superset.
-                *("--chdir", str(folder), "wsgi:application"),
+                *("--chdir", str(FOLDER), "wsgi:application"),
             ],
             environment,
             home / "superset.log",
@@ -84,7 +78,28 @@ def sign_ins(settings: Settings) -> dict[str, str]:
     if not path.exists():
         return {}
     passwords: dict[str, str] = json.loads(path.read_text())["passwords"]
-    return passwords
+    return {user: passwords[user] for user in _users() if user in passwords}
+
+
+def _users() -> list[str]:
+    """The administrator, and one user for each role."""
+    import yaml  # noqa: PLC0415  shortens start-up
+
+    return ["admin", *yaml.safe_load((FOLDER / "roles.yaml").read_text("utf-8"))]
+
+
+def _generate_secrets(path: Path) -> None:
+    """Have a secret key, and a password for each user; what is there stays."""
+    there = json.loads(path.read_text()) if path.exists() else {}
+    wanted = {
+        "secret_key": there.get("secret_key") or secrets.token_urlsafe(42),
+        "passwords": {
+            **{user: secrets.token_urlsafe(12) for user in _users()},
+            **there.get("passwords", {}),
+        },
+    }
+    if wanted != there:
+        write_private(path, json.dumps(wanted, indent=2))
 
 
 def _secrets_path(settings: Settings) -> Path:
