@@ -14,10 +14,10 @@ AUDIT := $(UV) tool run --quiet pip-audit@2.10.1 --strict --no-deps --disable-pi
   --progress-spinner off --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help run up test crash fuzz memory bench check audit format lock clean
+.PHONY: help run up test crash fuzz histories memory bench check audit format lock clean
 
 help: ## Show these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(UV):
 	@echo "Fetching uv ..."
@@ -58,6 +58,10 @@ crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with
 
 fuzz: $(INSTALLED) ## Load 10,000 documents damaged at random, and compare with the model
 	KEYCASH_MUTANTS=10000 $(VENV)/bin/pytest -s keycash_assets_tests/test_fuzzing.py
+
+histories: $(INSTALLED) ## Load 500 histories of 40 steps each in every way, and compare with the model
+	HYPOTHESIS_PROFILE=long $(VENV)/bin/pytest keycash_assets_tests/test_invariants.py \
+	  keycash_assets_tests/test_record_typing.py
 
 bench: $(INSTALLED) $(BENCH_INSTALLED) $(SUPERSET_INSTALLED) ## Race the platform against its rivals; RACE=small runs one
 	@exec $(VENV)/bin/python -m benchmarks $(RACE)
