@@ -4,7 +4,9 @@ import ipaddress
 import json
 import re
 import socket
+import sqlite3
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +103,16 @@ def test_secrets_are_in_their_own_files_and_in_no_others(living: LivingPlatform)
         "superset/superset.log",
     } <= searched
     assert any(re.match(r"dagster/history/runs/.+\.db$", name) for name in searched)
+
+
+def test_secrets_are_not_in_the_snapshots_of_jobs(living: LivingPlatform) -> None:
+    """Dagster keeps the settings of all resources there, compressed, and shows them in its UI."""
+    database = sqlite3.connect(f"file:{living.home}/dagster/history/runs.db?mode=ro", uri=True)
+    rows = database.execute("SELECT snapshot_body FROM snapshots").fetchall()
+    database.close()
+    snapshots = b"".join(zlib.decompress(body) for (body,) in rows)
+    assert b"object_store" in snapshots
+    assert [name for name, value in _secrets(living.home).items() if value in snapshots] == []
 
 
 def test_secrets_are_on_no_command_line(living: LivingPlatform) -> None:
