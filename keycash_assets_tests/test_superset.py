@@ -113,6 +113,22 @@ def test_a_day_leads_to_the_requests_behind_it(sign_in: SignIn, living: LivingPl
             expect(chart(page, name)).to_contain_text(str(requests), timeout=SHOWN_MS)
 
 
+def test_a_click_on_a_number_of_a_day_filters_the_other_charts(
+    sign_in: SignIn, living: LivingPlatform
+) -> None:
+    """A filter on what only the table knows would leave the cards as they were, or break them."""
+    ((total, requests),) = living.published(
+        "SELECT max_by(credito_solicitado, data_solicitada), max_by(requests, data_solicitada) "
+        "FROM credit_per_day WHERE data_solicitada < DATE '2023-01-01'"
+    )
+    with dashboard(sign_in("viewer"), "credito-por-dia") as page:
+        table = chart(page, "Por dia: abra os pedidos por trás de cada número")
+        table.get_by_text(_brl(total), exact=True).first.click()
+        expect(chart(page, "Crédito solicitado")).to_contain_text(_brl(total), timeout=SHOWN_MS)
+        expect(chart(page, "Pedidos")).to_contain_text(str(requests), timeout=SHOWN_MS)
+        expect(chart(page, "Dias com pedidos")).to_contain_text("1", timeout=SHOWN_MS)
+
+
 def test_a_viewer_who_follows_a_day_is_told_who_sees_personal_data(
     sign_in: SignIn, living: LivingPlatform
 ) -> None:
@@ -192,7 +208,7 @@ def test_a_viewer_changes_nothing_and_sees_no_personal_data(sign_in: SignIn) -> 
         dataset["table_name"]: dataset["id"]
         for dataset in admin.request.get("/api/v1/dataset/?q=(page_size:100)").json()["result"]
     }
-    personal, open_to_all = datasets["winning_requests"], datasets["credit_per_day"]
+    personal, open_to_all = datasets["winning_requests"], datasets["credit_per_day_links"]
     assert _query(viewer, open_to_all) == 200
     assert _query(viewer, personal) == 403
     assert _query(analyst, personal) == 200
