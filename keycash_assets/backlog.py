@@ -92,7 +92,6 @@ def find_new(
     keys: Sequence[str],
     *,
     again: bool = False,
-    unreadable: bool = True,
 ) -> list[ObjectVersion]:
     """The versions of these keys that the ledger has not seen, oldest first.
 
@@ -101,14 +100,13 @@ def find_new(
         bucket: The bucket.
         keys: Object keys.
         again: Whether to take every version for new.
-        unreadable: Whether to take for new, after a while, what could not be read.
 
     Raises:
         ObjectStoreError: The bucket could not be asked.
     """
     connection.execute(sql.statement("backlog/listed_objects"))
     _add(connection, bucket.current_versions(keys))
-    return _new(connection, again, unreadable)
+    return _new(connection, again, unreadable=True)
 
 
 def find_unaccounted(connection: "Connection", bucket: Bucket) -> list[ObjectVersion]:
