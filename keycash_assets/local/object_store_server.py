@@ -76,7 +76,7 @@ class LocalObjectStoreServer:
                 "The object store",
                 self._command(ports),
                 # Keys by environment: a command line can be read by everybody on the machine.
-                {**_bare_environment(), **keys, "GOMEMLIMIT": "200MiB", "GOGC": "50"},
+                {**_bare_environment(), **keys},
                 self.home / "server.log",
             )
             endpoint = f"http://127.0.0.1:{ports['s3']}"
