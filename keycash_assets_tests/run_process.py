@@ -59,6 +59,7 @@ class RunProcess:
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(WAIT_SECONDS)
+        self._connection = connection
         self._lines = connection.makefile("r", encoding="utf-8")
         self.pid = int(self._lines.readline())
         self.trace: list[str] = []
@@ -68,12 +69,16 @@ class RunProcess:
         """Wait until it is at its moment; False if it ended without getting there."""
         return any(json.loads(line).get("at") for line in self._lines)
 
-    def finish(self) -> dict[str, Any]:
-        """Wait until it has ended by itself: whether it succeeded, and the first error.
+    def finish(self, wait_seconds: float = WAIT_SECONDS) -> dict[str, Any]:
+        """Wait until it has ended by itself: whether it succeeded, the first error, its memory.
+
+        Args:
+            wait_seconds: How long it may say nothing.
 
         Raises:
             RuntimeError: It ended without a result.
         """
+        self._connection.settimeout(wait_seconds)
         for line in self._lines:
             said = json.loads(line)
             if "moment" in said:
@@ -283,7 +288,10 @@ def _serve_one(address: str, line: str) -> None:
         outcome = _run(order, _Moments(order, say))
     except BaseException as error:  # noqa: BLE001  told to the test, which fails
         outcome = {"success": False, "error": repr(error)}
-    say(**outcome, seconds=time.monotonic() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    say(**outcome, seconds=time.monotonic() - started, peak_memory_bytes=peak)
     os._exit(0)
 
 

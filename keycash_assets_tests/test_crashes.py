@@ -62,11 +62,13 @@ class History:
         contents: The content of every version ever put, by key and ETag.
         current: The content of each object by key.
         seen: The versions that a commit has accounted for, by key and ETag.
+        publications: How many the snapshot told of when it was last read.
     """
 
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     current: dict[str, bytes] = field(default_factory=dict)
     seen: set[tuple[str, str]] = field(default_factory=set)
+    publications: int = 0
 
     def put(self, platform: Platform, chance: random.Random, number: int) -> None:
         """Put some objects: new ones, new versions, the same again, and some that are broken."""
@@ -105,6 +107,12 @@ class History:
         assert self.seen <= accounted_for
         self.seen = accounted_for
 
+    def assert_is_no_earlier(self, snapshot: duckdb.DuckDBPyConnection) -> None:
+        """No snapshot gives way to one of an earlier state."""
+        ((publications,),) = snapshot.execute("SELECT count(*) FROM publications").fetchall()
+        assert publications >= self.publications
+        self.publications = publications
+
     def assert_is_complete(self, connection: duckdb.DuckDBPyConnection) -> None:
         """The last version of every object is there."""
         self.assert_holds(connection, metric=True)
@@ -138,6 +146,7 @@ def _assert_whole(platform: Platform, history: History) -> None:
     if platform.settings.published.exists():
         with duckdb.connect(platform.settings.published, read_only=True) as connection:
             history.assert_holds(connection, metric=True)
+            history.assert_is_no_earlier(connection)
 
 
 def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(

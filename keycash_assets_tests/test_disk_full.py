@@ -100,9 +100,10 @@ def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
     monkeypatch.setenv(full, str(disk.folder / "keycash.duckdb"))
     settings = Settings.from_environment({**environment, full: str(disk.folder / "keycash.duckdb")})
     with Platform.start(settings, bucket) as platform:
-        platform.put({"small.json": document(credit_request("c", 100))})
-        assert platform.tick() is not None
-        before = [(1, Decimal("100.00"))]
+        for number in range(2):  # from the second publication on, the one before it is kept too
+            platform.put({f"small-{number}.json": document(credit_request("c", 100))})
+            assert platform.tick() is not None
+        before = [(2, Decimal("100.00"))]
         assert platform.published(TOTALS) == before
         platform.put({"large.json": _large(SMALL_BYTES * 5 // 4)})
         failed = run_processes.start(Order("ingest_objects", file_bytes=disk.file_bytes)).finish()
@@ -112,8 +113,10 @@ def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
         assert platform.published(TOTALS) == before
         disk.grow()
         assert platform.run("ingest_objects").success
-        after = [(101, Decimal("200.00"))]
+        after = [(102, Decimal("200.00"))]
         assert platform.published(TOTALS) == platform.warehouse(TOTALS) == after
+        left = {path.name for path in disk.folder.iterdir()}
+        assert left <= {"keycash.duckdb", ".keycash.duckdb.previous", "keycash.duckdb.wal"}, left
 
 
 def test_a_full_folder_of_temporary_files_is_no_unreadable_bucket(

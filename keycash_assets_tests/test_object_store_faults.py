@@ -36,6 +36,7 @@ from keycash_assets_tests.platform import Platform, Row, credit_request, documen
 
 TRANSIENT = {
     "throttled": answers("503 Slow Down", "SlowDown"),
+    "too_many_requests": answers("429 Too Many Requests", "TooManyRequests"),
     "server_error": answers("500 Internal Server Error", "InternalError"),
     "request_timeout": answers("400 Bad Request", "RequestTimeout"),
     "reset": fault_proxy.reset,

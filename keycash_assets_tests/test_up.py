@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests.living_platform import (
     KEYCASH,
@@ -133,33 +135,67 @@ def _launch_full_load(platform: LivingPlatform) -> str:
     return str(answer["run"]["runId"])
 
 
-def test_the_job_of_the_schedule_rebuilds_everything(living: LivingPlatform) -> None:
-    """A job whose settings are left out would load what is new, and call it a full load."""
-    run = _launch_full_load(living)
-    living.wait_until_published(
+def _wait_for_full_load(platform: LivingPlatform, run: str) -> None:
+    platform.wait_until_published(
         "SELECT kind, len(differing_objects), len(differing_days) FROM load_history "
         f"WHERE run_id = '{run}'",
         [("full", 0, 0)],
     )
 
 
+def _status(platform: LivingPlatform, run: str) -> str:
+    query = f'{{runOrError(runId: "{run}") {{... on Run {{status}}}}}}'
+    return str(_dagster(platform, query)["runOrError"]["status"])
+
+
+def _process_of(platform: LivingPlatform, run: str) -> int | None:
+    """The process that a run says it runs in, as the UI shows it."""
+    query = (
+        f'{{logsForRun(runId: "{run}") {{... on EventConnection {{events {{... on EngineEvent '
+        "{metadataEntries {label ... on TextMetadataEntry {text}}}}}}}"
+    )
+    for event in _dagster(platform, query)["logsForRun"]["events"]:
+        for entry in event.get("metadataEntries", ()):
+            if entry["label"] == "pid":
+                return int(entry["text"])
+    return None
+
+
+def test_the_job_of_the_schedule_rebuilds_everything(living: LivingPlatform) -> None:
+    """A job whose settings are left out would load what is new, and call it a full load."""
+    _wait_for_full_load(living, _launch_full_load(living))
+
+
 def test_a_run_ends_when_somebody_asks_for_it(living: LivingPlatform) -> None:
     """A button that does nothing would leave a run that waits, and holds up all others."""
-
-    def status() -> str:
-        query = f'{{runOrError(runId: "{run}") {{... on Run {{status}}}}}}'
-        return str(_dagster(living, query)["runOrError"]["status"])
-
     with connect_to_write(str(living.home / "keycash.duckdb")):
         run = _launch_full_load(living)
-        wait_for(lambda: status() == "STARTED", "started")
+        wait_for(lambda: _status(living, run) == "STARTED", "started")
         answer = _dagster(
             living,
             f'mutation {{terminateRun(runId: "{run}") {{__typename ... on TerminateRunFailure '
             "{message}}}",
         )["terminateRun"]
         assert answer["__typename"] == "TerminateRunSuccess", answer
-        wait_for(lambda: status() == "CANCELED", "canceled", 30)
+        wait_for(lambda: _status(living, run) == "CANCELED", "canceled", 30)
+
+
+def test_a_killed_run_fails_and_holds_up_no_other(living: LivingPlatform) -> None:
+    """Memory runs out, and the system kills a run, or the process that runs are forked from.
+
+    A run that counts as running for ever would keep its place in the pool.
+    """
+    with connect_to_write(str(living.home / "keycash.duckdb")):
+        run = _launch_full_load(living)
+        wait_for(lambda: _status(living, run) == "STARTED", "started")
+        process = psutil.Process(_process_of(living, run))
+        fork_server = process.parent()
+        assert fork_server is not None
+        process.kill()
+        wait_for(lambda: _status(living, run) == "FAILURE", "failed")
+    _wait_for_full_load(living, _launch_full_load(living))
+    fork_server.kill()
+    _wait_for_full_load(living, _launch_full_load(living))
 
 
 def test_a_second_platform_on_the_same_home_is_refused(living: LivingPlatform) -> None:
@@ -193,7 +229,7 @@ def test_status_and_plan_work_beside_the_living_platform(living: LivingPlatform)
 
 
 def test_a_stop_leaves_no_process_and_a_restart_finds_everything(tmp_path: Path) -> None:
-    """Stopped by Ctrl-C, by the system, and killed in the middle of a load.
+    """Stopped by Ctrl-C, and by the system and killed in the middle of a load.
 
     Servers left behind, or a run that counts as running for ever, would keep it from starting.
     """
@@ -207,6 +243,10 @@ def test_a_stop_leaves_no_process_and_a_restart_finds_everything(tmp_path: Path)
         platform.wait_until_published(
             "SELECT count(*) FROM object_ledger WHERE status = 'loaded'", [(objects,)]
         )
+
+    def wait_until_loading(platform: LivingPlatform) -> None:
+        loading = "{runsOrError(filter: {statuses: [STARTED]}) {... on Runs {count}}}"
+        wait_for(lambda: _dagster(platform, loading)["runsOrError"]["count"] > 0, "loading")
 
     def stop(platform: LivingPlatform, number: signal.Signals) -> None:
         assert len(processes_of(home)) > 3
@@ -224,13 +264,16 @@ def test_a_stop_leaves_no_process_and_a_restart_finds_everything(tmp_path: Path)
         wait_until_loaded(platform, 51)
         ((after,),) = platform.published("SELECT count(*) FROM publications")
         assert after == before + 1, "the restart loaded what was loaded"
-        stop(platform, signal.SIGTERM)
-    with LivingPlatform.start(home, {}) as platform:
-        put(platform, 2)
-        loading = "{runsOrError(filter: {statuses: [STARTED]}) {... on Runs {count}}}"
-        wait_for(lambda: _dagster(platform, loading)["runsOrError"]["count"] > 0, "loading")
-        platform.stop(signal.SIGKILL)
+        with connect_to_write(str(home / "keycash.duckdb")):  # so that the load waits
+            put(platform, 2)
+            wait_until_loading(platform)
+            stop(platform, signal.SIGTERM)
     with LivingPlatform.start(home, {}) as platform:
         wait_until_loaded(platform, 52)
         put(platform, 3)
+        wait_until_loading(platform)
+        platform.stop(signal.SIGKILL)
+    with LivingPlatform.start(home, {}) as platform:
         wait_until_loaded(platform, 53)
+        put(platform, 4)
+        wait_until_loaded(platform, 54)
