@@ -159,7 +159,9 @@ def load_everything_again(
     summary = _begin(connection, run_id, "full")
     with transaction(connection):
         connection.execute(sql.statement("load/object_digests"))
-        days = connection.execute(sql.statement("checks/credit_per_day_is_exact")).fetchall()
+        days = connection.execute(
+            sql.statement("checks/credit_per_day_is_exact"), {"everything": True}
+        ).fetchall()
         backlog = find_backlog(connection, bucket, again=True)
         summary = _load(
             connection,

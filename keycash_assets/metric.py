@@ -34,7 +34,6 @@ def update_credit_per_day(
     stamp = {"changed_at": changed_at}
     scope = {"everything": everything}
     connection.execute(sql.statement("metric/latest_request_changes"), scope)
-    connection.execute(sql.statement("metric/removed_requests_removal"))
     connection.execute(sql.statement("metric/latest_requests_removal"))
     connection.execute(sql.statement("metric/latest_requests"))
     connection.execute(sql.statement("metric/changed_days"), scope)

@@ -12,7 +12,7 @@ from keycash_assets import sql
 from keycash_assets.block_copy import copy_blocks
 from keycash_assets.errors import WarehouseError
 from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
-from keycash_assets.warehouse import connect_to_write, create_tables
+from keycash_assets.warehouse import connect_to_write, create_tables, transaction
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -56,9 +56,11 @@ def publish(
             "Materialize credit_per_day first."
         )
     published_at = datetime.now(timezone.utc)
-    connection.execute(
-        sql.statement("load/publications"), {"published_at": published_at, "run_id": run_id}
-    )
+    with transaction(connection):
+        stamp = {"published_at": published_at}
+        connection.execute(sql.statement("load/publications"), {**stamp, "run_id": run_id})
+        connection.execute(sql.statement("load/load_history_published"), stamp)
+        connection.execute(sql.statement("load/removed_requests_removal"))
     if database.startswith(MOTHERDUCK_SCHEME):
         return published_at
     connection.execute("CHECKPOINT")

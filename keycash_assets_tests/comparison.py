@@ -90,9 +90,13 @@ def metric_differences(
 
 
 def failed_checks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ...]]]:
-    """The offenders that the platform's own blocking checks find, by check."""
+    """The offenders that the platform's own blocking checks find, by check, in either scope."""
     offenders = {
-        check.name: find_offenders(connection, check)[1]
+        check.name: [
+            offender
+            for everything in (False, True)
+            for offender in find_offenders(connection, check, everything=everything)[1]
+        ]
         for check in (*LANDING_CHECKS, *METRIC_CHECKS)
         if check.blocking
     }

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from keycash_assets.backlog import find_unaccounted
+from keycash_assets.checks import METRIC_CHECKS, find_offenders
 from keycash_assets.loading import load_everything_new
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests.living_platform import wait_for
@@ -87,6 +88,31 @@ def test_the_check_by_itself_finds_what_waits_in_the_bucket(platform: Platform) 
     with resources["warehouse"].get_connection() as connection:
         waiting = find_unaccounted(connection, platform.bucket)
     assert [version.key for version in waiting] == [platform.bucket.key_of("b.json")]
+
+
+@pytest.mark.parametrize(
+    "arriving",
+    [
+        {"b.json": document(credit_request("c1", 200, "01/03/2022 10:00"))},
+        {"a.json": document(credit_request("c2"))},
+    ],
+    ids=["a later request", "a request that leaves"],
+)
+def test_an_update_that_forgets_a_client_is_found(
+    platform: Platform, arriving: dict[str, bytes]
+) -> None:
+    """The runs that look only at what loads changed would publish what they came to check."""
+    platform.put({"a.json": document(credit_request("c1"), credit_request("c2"))})
+    assert platform.tick() is not None
+    (exact,) = (check for check in METRIC_CHECKS if check.name == "credit_per_day_is_exact")
+    resources = platform.definitions.resources or {}
+    with connect_to_write(resources["warehouse"].database) as connection:
+        assert find_offenders(connection, exact, everything=False)[1] == []
+        platform.put(arriving)
+        load_everything_new(connection, platform.bucket, "a run")
+        connection.execute("UPDATE load_history SET credit_per_day_at = now()")
+        found = find_offenders(connection, exact, everything=False)[1]
+        assert found == find_offenders(connection, exact, everything=True)[1] != []
 
 
 @pytest.mark.parametrize("job", ["ingest_objects", "full_load"])

@@ -1,7 +1,7 @@
--- The load that brought it, which the metric has still to take in. Parameters: $rows, $loaded_at.
+-- The load that brought it, which is published but which the metric has still to take in. Parameters: $rows, $loaded_at.
 INSERT INTO load_history (
     run_id, kind, started_at, finished_at, objects_loaded, objects_unchanged, objects_quarantined, objects_deferred,
-    records, size_bytes
+    records, size_bytes, published_at
 )
 SELECT
     'history' AS run_id,
@@ -13,5 +13,6 @@ SELECT
     0 AS objects_quarantined,
     0 AS objects_deferred,
     $rows AS records,
-    sum(size_bytes) AS size_bytes
+    sum(size_bytes) AS size_bytes,
+    $loaded_at AS published_at
 FROM object_ledger

@@ -1,11 +1,31 @@
--- Incremental = full. Days on which the kept-up total is not the one computed from all records.
-WITH winners AS (
+-- Incremental = full. Days on which the kept-up total is not the one computed from the records: from all of them,
+-- or from those of the clients of whom a load that is not published yet brought or took away requests, and what
+-- counts for all others. Parameter: $everything.
+WITH touched AS (
+    SELECT id
+    FROM landing_table
+    WHERE problems IS NULL AND loaded_at IN (SELECT started_at FROM load_history WHERE published_at IS NULL)
+    UNION
+    SELECT id FROM removed_requests
+),
+
+winners AS (
     SELECT
         data_solicitacao,
         credito_solicitado
     FROM landing_table
-    WHERE problems IS NULL
+    WHERE problems IS NULL AND ($everything OR id IN (SELECT id FROM touched))
     QUALIFY row_number() OVER (PARTITION BY id ORDER BY data_solicitacao DESC, object_key DESC, record_index DESC) = 1
+),
+
+counting AS (
+    FROM winners
+    UNION ALL
+    SELECT
+        data_solicitacao,
+        credito_solicitado
+    FROM latest_requests
+    WHERE NOT $everything AND id_hash NOT IN (SELECT md5_number(sha256(id)) FROM touched)
 ),
 
 computed AS (
@@ -13,7 +33,7 @@ computed AS (
         data_solicitacao::DATE AS data_solicitada,
         sum(credito_solicitado) AS credito_solicitado,
         count(*) AS requests
-    FROM winners
+    FROM counting
     GROUP BY 1
 ),
 

@@ -10,7 +10,7 @@ WITH drift AS (
             )
         ) AS field
     FROM landing_table
-    WHERE json_type(record) = 'OBJECT'
+    WHERE (extra IS NOT NULL OR name IS NULL OR idade IS NULL) AND json_type(record) = 'OBJECT'
 )
 
 SELECT

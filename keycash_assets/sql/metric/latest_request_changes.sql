@@ -19,7 +19,7 @@ WITH arrived AS (
 affected AS (
     SELECT
         id,
-        md5_number_lower(id) AS id_hash
+        md5_number(sha256(id)) AS id_hash
     FROM (
         SELECT id FROM arrived
         UNION
@@ -31,17 +31,17 @@ affected AS (
 
 old_winners AS (
     SELECT
-        latest_requests.id,
+        affected.id,
         latest_requests.data_solicitacao,
         latest_requests.object_key,
         latest_requests.record_index,
         latest_requests.credito_solicitado,
         removed.id IS NULL AND NOT $everything AS stands
     FROM latest_requests
-    INNER JOIN affected ON latest_requests.id_hash = affected.id_hash AND latest_requests.id = affected.id
+    INNER JOIN affected ON latest_requests.id_hash = affected.id_hash
     LEFT JOIN (SELECT DISTINCT * FROM removed_requests) AS removed
         ON
-            latest_requests.id = removed.id
+            affected.id = removed.id
             AND latest_requests.object_key = removed.object_key
             AND latest_requests.record_index = removed.record_index
 ),

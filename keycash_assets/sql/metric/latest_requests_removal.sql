@@ -1,3 +1,1 @@
-DELETE FROM latest_requests
-USING latest_request_changes
-WHERE latest_requests.id_hash = latest_request_changes.id_hash AND latest_requests.id = latest_request_changes.id
+DELETE FROM latest_requests WHERE id_hash IN (SELECT id_hash FROM latest_request_changes)

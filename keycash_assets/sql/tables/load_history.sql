@@ -13,5 +13,6 @@ CREATE TABLE IF NOT EXISTS load_history (
     size_bytes BIGINT, -- bytes read from the bucket
     differing_objects VARCHAR[], -- full load only: unchanged objects whose rows were not as they should be
     credit_per_day_at TIMESTAMPTZ, -- when credit_per_day took it in, NULL until then
+    published_at TIMESTAMPTZ, -- when readers first saw it, NULL until then
     differing_days DATE[] -- full load only: days whose total was not as it should be
 )

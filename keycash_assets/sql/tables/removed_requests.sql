@@ -1,4 +1,4 @@
--- Requests that loads took away and that credit_per_day has not taken out yet.
+-- Requests that loads took away since the last publication.
 CREATE TABLE IF NOT EXISTS removed_requests (
     id VARCHAR, -- client
     object_key VARCHAR, -- object that held the request

@@ -1,2 +1,0 @@
--- They are taken out.
-DELETE FROM removed_requests
