@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
@@ -19,6 +20,7 @@ from keycash_assets import sql
 from keycash_assets.core.temporary_files import FULL_DISK
 from keycash_assets.errors import WarehouseError, WarehouseLockedError
 from keycash_assets.settings import MOTHERDUCK_SCHEME, Settings
+from keycash_assets.sql.columns import columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -231,9 +233,32 @@ def _storage_error(error: Exception) -> WarehouseError:
 
 
 def create_tables(connection: "Connection") -> None:
-    """Create the tables and views that are not there yet."""
+    """Create the tables and views that are not there yet.
+
+    Raises:
+        WarehouseError: Some are there, made by another version of the platform.
+    """
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for table, name, data_type in connection.execute(
+        sql.statement("reports/columns_of_tables")
+    ).fetchall():
+        found[table].add((name, data_type))
     for table in _TABLES_IN_ORDER:
+        made = {(column.name, _full_type(column.type)) for column in columns(table)}
+        if table in found and found[table] != made:
+            names = sorted({name for name, _ in found[table] ^ made})
+            raise WarehouseError(
+                f"The warehouse was made by another version of this platform: {table} has other "
+                f"columns ({', '.join(names)}). Move it away (`keycash status` says where it is) "
+                "and start again: everything is loaded anew from the bucket. The restatement log "
+                "begins anew as well; the old one stays in the file."
+            )
         connection.execute(sql.statement(f"tables/{table}"))
+
+
+def _full_type(sql_type: str) -> str:
+    """A type as DuckDB names it."""
+    return sql_type.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE").replace(", ", ",")
 
 
 @contextmanager

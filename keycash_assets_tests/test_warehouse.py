@@ -99,6 +99,18 @@ def _open_in_another_process(database: str) -> None:
     subprocess.run([sys.executable, "-c", program, database], check=True)
 
 
+def test_a_warehouse_of_another_version_says_what_to_do(database: str) -> None:
+    """DuckDB would say, in the middle of a load, that it does not know some column."""
+    with connect_to_write(database) as connection:
+        create_tables(connection)
+        create_tables(connection)
+        connection.execute("ALTER TABLE load_history DROP COLUMN published_at")
+        with pytest.raises(
+            WarehouseError, match=r"load_history .* \(published_at\)\. Move it away"
+        ):
+            create_tables(connection)
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_transaction_that_is_interrupted_leaves_nothing(
     database: str, error: type[BaseException]
