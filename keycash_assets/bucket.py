@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
-from keycash_assets.reading import FetchedObject, Reader, with_a_slash
+from keycash_assets.reading import INVALID_KEY, FetchedObject, Reader, with_a_slash
 from keycash_assets.retrying import (
     client_options,
     client_retries,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 REQUESTS_IN_FLIGHT = 64
 PAGE_OBJECTS = 10_000
-_INVALID_KEY = "object with invalid path"
 _EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
@@ -85,7 +84,7 @@ class Bucket:
                 if is_empty:
                     self._raise_if_missing()
             except (BaseError, OSError) as error:  # noqa: PERF203  an attempt costs a request
-                if _INVALID_KEY in str(error) and self._scheme == "s3":
+                if INVALID_KEY in str(error) and self._scheme == "s3":
                     yield from map(self._without_folder_markers, self._plain_pages(after))
                     return
                 wait = next(waits, None)
@@ -202,7 +201,7 @@ class Bucket:
         except ValueError:  # the client cannot ask for such a key
             return None
         except BaseError as error:
-            if _INVALID_KEY in str(error):
+            if INVALID_KEY in str(error):
                 return None
             raise
 
@@ -214,7 +213,8 @@ class Bucket:
                 can, is a result.
             TemporaryFileError: There is no room for a large one on this machine.
         """
-        reader = Reader(self._store, self.prefix, self._scheme)
+        keys = [version.key for version in versions]
+        reader = Reader(self._store, self.prefix, self._scheme, keys)
         return self._concurrently(reader.read, versions, "read")
 
     def put_files(
@@ -303,7 +303,7 @@ class Bucket:
             if code_of(error) in _EXPIRED
             else "Nothing can be listed beside such a key: copy the object to another one, and "
             "delete it."
-            if _INVALID_KEY in str(error)
+            if INVALID_KEY in str(error)
             else "Check that the address, the credentials and the permissions are right and that "
             "the object store is up; `keycash status` says what is in use."
         )

@@ -7,6 +7,7 @@ import re
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import Message
@@ -45,6 +46,9 @@ NOT_TO_BE_ASKED_FOR = (
 )
 """Of an object under such a key, as in ``a//b``: the listing has it, but the client refuses it."""
 
+INVALID_KEY = "object with invalid path"
+"""What the client says of a listing in which there is such a key: it gives none of its page."""
+
 _CHUNK_BYTES = 4 * 1024**2
 _MD5 = re.compile("[0-9a-fA-F]{32}")
 
@@ -74,12 +78,14 @@ class Reader:
         store: The client.
         prefix: Where in the bucket other objects are found.
         scheme: ``s3`` or ``gs``.
+        keys: What it is to read.
     """
 
-    def __init__(self, store: "Store", prefix: str, scheme: str) -> None:
+    def __init__(self, store: "Store", prefix: str, scheme: str, keys: Sequence[str]) -> None:
         self._store = store
         self._prefix = prefix
         self._scheme = scheme
+        self._to_read = keys
         self._judging = asyncio.Lock()
         self._seen_healthy_at = float("-inf")
         self._failed: set[str] = set()
@@ -196,16 +202,27 @@ class Reader:
             await obstore.get_range_async(self._store, key, start=0, length=1)
         except FileNotFoundError:
             return True
+        except ValueError:  # the client cannot ask for it
+            return False
         except BaseError as error:
             return not may_be_of_the_store(error)
         return True
 
     async def _keys(self) -> list[str]:
-        """Keys of objects that are not empty, from the beginning of the listing."""
-        import obstore  # noqa: PLC0415  shortens start-up
+        """Keys of objects that are not empty, from the beginning of the listing.
 
-        async for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
-            return [meta["path"] for meta in page if meta["size"] > 0]
+        Those that are to be read, where the client cannot list them all.
+        """
+        import obstore  # noqa: PLC0415  shortens start-up
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        try:
+            async for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
+                return [meta["path"] for meta in page if meta["size"] > 0]
+        except BaseError as error:
+            if INVALID_KEY not in str(error):
+                raise
+            return list(self._to_read)
         return []
 
 

@@ -124,6 +124,20 @@ def with_body(body: bytes) -> Callable[[Response], Response]:
     return lambda response: replace(response, body=body)
 
 
+def with_listed(key: str) -> Callable[[Response], Response]:
+    """A page of keys with one more, under which the server has nothing."""
+    entry = (
+        f"<Contents><Key>{key}</Key><LastModified>2022-01-01T00:00:00Z</LastModified>"
+        "<ETag>&quot;0&quot;</ETag><Size>1</Size></Contents></ListBucketResult>"
+    ).encode()
+
+    def change(response: Response) -> Response:
+        body = response.body.replace(b"</ListBucketResult>", entry)
+        return replace(response, body=body).with_header("Content-Length", str(len(body)))
+
+    return change
+
+
 def with_headers(headers: Mapping[str, str]) -> Callable[[Response], Response]:
     """The real answer, with these headers."""
 

@@ -306,6 +306,18 @@ def test_retries_end(lake: Lake, proxy: FaultProxy, fault: str, requests: int) -
     assert injected.hits == requests
 
 
+@pytest.mark.parametrize("fault", ["denied", "throttled"])
+def test_an_object_that_cannot_be_read_is_set_aside_beside_a_key_that_cannot_be_listed(
+    lake: Lake, proxy: FaultProxy, fault: str
+) -> None:
+    """The client ends a listing at such a key: that was taken for a store that fails."""
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
+    proxy.inject(fault_proxy.with_listed(lake.server.key_of("c//d.json")), listings=True)
+    proxy.inject(LASTING[fault], key="/a.json")
+    assert lake.load().objects_quarantined == 2
+    assert lake.rows("SELECT id FROM landing_table") == [("b",)]
+
+
 def test_a_replay_of_what_is_quarantined_reads_an_unreadable_object_at_once(
     lake: Lake, proxy: FaultProxy
 ) -> None:
