@@ -13,7 +13,7 @@ import pytest
 from keycash_assets_tests.platform import Platform, credit_request
 from keycash_assets_tests.run_process import Order, RunProcesses
 
-MEMORY_BYTES = 2 * 1024**3
+MEMORY_BYTES = 5 * 1024**3 // 2
 """The stated limit: resident memory of a run's process at its peak."""
 
 IS_LONG = os.environ.get("KEYCASH_MEMORY") == "long"
