@@ -7,7 +7,7 @@ WITH fields AS (
         object_etag,
         record_index,
         record,
-        json_type(record) AS record_type,
+        CASE WHEN starts_with(record, '{') THEN 'OBJECT' ELSE json_type(record) END AS record_type,
         CASE WHEN record_type = 'OBJECT' THEN json_keys(record) ELSE [] END AS keys,
         CASE WHEN list_contains(keys, 'data_solicitacao') THEN 'data_solicitacao' ELSE 'data_solicitada' END AS date_key,
         ['id', 'name', 'idade', 'credito_solicitado', date_key] AS known_keys,
@@ -55,11 +55,13 @@ numbers AS (
             WHEN amount_type = 'DOUBLE' AND members_are_complete
                 THEN regexp_extract(members[list_position(keys, 'credito_solicitado')], $member, 1)
         END AS amount_text,
-        regexp_extract(
+        -- Neither sign nor fraction nor exponent, and not too large: most amounts.
+        amount_type = 'UBIGINT' AND length(amount_text) <= 16 AS is_whole_amount,
+        CASE WHEN NOT is_whole_amount THEN regexp_extract(
             amount_text,
             '^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$',
             ['sign', 'whole', 'fraction', 'exponent']
-        ) AS parts,
+        ) END AS parts,
         -- An exponent beyond INTEGER is as good as a million: too small or too large either way.
         CASE
             WHEN parts['exponent'] = '' THEN 0
@@ -78,13 +80,14 @@ amounts AS (
     SELECT
         *,
         CASE
-            WHEN amount_text IS NULL OR digits = '' THEN NULL
+            WHEN amount_text IS NULL OR is_whole_amount OR digits = '' THEN NULL
             WHEN parts['sign'] = '-' THEN 'negative'
             WHEN scale > 2 THEN 'more than two decimals'
             WHEN length(digits) - scale > 16 THEN 'too large'
         END AS amount_fault,
         CASE
             WHEN amount_text IS NULL OR amount_fault IS NOT NULL THEN NULL
+            WHEN is_whole_amount THEN amount_text || '00'
             WHEN digits = '' THEN '000'
             ELSE lpad(digits || repeat('0', (2 - scale)::INTEGER), greatest(length(digits) + 2 - scale, 3)::INTEGER, '0')
         END AS cents
@@ -94,14 +97,15 @@ amounts AS (
 dates AS (
     SELECT
         *,
-        CASE WHEN date_type = 'VARCHAR' THEN regexp_extract(
+        date_type = 'VARCHAR'
+        AND regexp_full_match(date_text, '[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?') AS is_usual_date,
+        CASE WHEN date_type = 'VARCHAR' AND NOT is_usual_date THEN regexp_extract(
             date_text,
             '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(\.[0-9]{3})?)?(?:(Z)|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?$',
             ['day', 'minute', 'second', 'fraction', 'utc', 'sign', 'offset_hours', 'offset_minutes']
         ) END AS iso,
         CASE
-            WHEN date_type IS DISTINCT FROM 'VARCHAR' THEN NULL
-            WHEN regexp_full_match(date_text, '[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?')
+            WHEN is_usual_date
                 THEN try_strptime(date_text, ['%m/%d/%Y %H:%M', '%m/%d/%Y %H:%M:%S'])
             WHEN iso['day'] <> ''
                 THEN TRY_CAST(
@@ -134,6 +138,8 @@ judged AS (
     SELECT
         *,
         CASE
+            WHEN is_usual AND types[1] = 'VARCHAR' AND texts[1] <> '' AND cents IS NOT NULL AND requested_at IS NOT NULL
+                THEN []
             WHEN record_type <> 'OBJECT' THEN ['not an object: ' || left(record, 80)]
             ELSE list_filter(
                 [
