@@ -184,7 +184,10 @@ class Bench:
             finally:
                 stop([process])
             if process.exit_code != 0 or not result.exists():
-                raise BenchmarkError(f"{contender.name} failed:\n{process.last_log_lines()}")
+                raise BenchmarkError(
+                    f"{contender.name} failed with exit code {process.exit_code}:\n"
+                    f"{process.last_log_lines()}"
+                )
             measured: dict[str, Any] = json.loads(result.read_text())
         if measured["units"] != contender.units:
             raise BenchmarkError(
