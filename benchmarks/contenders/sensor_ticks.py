@@ -29,7 +29,10 @@ def work(options: Mapping[str, str], stopwatch: Stopwatch) -> int:
                     instance=instance,
                     cursor=cursor,
                     definitions=definitions,
-                    resources={name: resources[name] for name in ("object_store", "published")},
+                    resources={
+                        name: resources[name]
+                        for name in ("object_store", "published", "bucket_events")
+                    },
                 )
                 cursor = sensors.s3_object_sensor.evaluate_tick(context).cursor
             ticks += 1
