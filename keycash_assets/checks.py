@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from keycash_assets.assets.landing_table import WAREHOUSE_POOL
+from keycash_assets.assets.landing_table import INGEST_TAG, WAREHOUSE_POOL
 from keycash_assets.backlog import find_unaccounted
-from keycash_assets.jobs import ingest_objects
 from keycash_assets.presentation import markdown_table
 from keycash_assets.resources import ObjectStore, Warehouse
 from keycash_assets.sql import statement
@@ -167,7 +166,7 @@ def landing_checks(
     context: dg.AssetCheckExecutionContext, warehouse: Warehouse, object_store: ObjectStore
 ) -> Iterator[dg.AssetCheckResult]:
     """Check what was loaded: what is new, or in other runs than of ``ingest_objects`` all of it."""
-    everything = context.run.job_name != ingest_objects.name
+    everything = INGEST_TAG not in context.run.tags
     chosen = {key.name for key in context.selected_asset_check_keys}
     with warehouse.get_connection() as connection:
         create_tables(connection)
@@ -190,7 +189,7 @@ def metric_checks(
     context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 ) -> Iterator[dg.AssetCheckResult]:
     """Check the metric: for whom it is new, or in other runs than of ``ingest_objects`` for all."""
-    everything = context.run.job_name != ingest_objects.name
+    everything = INGEST_TAG not in context.run.tags
     chosen = {key.name for key in context.selected_asset_check_keys}
     with warehouse.get_connection() as connection:
         create_tables(connection)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from keycash_assets.assets.landing_table import REBUILD_TAG, REPLAY_TAG
+from keycash_assets.assets.landing_table import INGEST_TAG, REBUILD_TAG, REPLAY_TAG
 
 WAREHOUSE_ASSETS = dg.AssetSelection.assets(
     "landing_table",
@@ -23,6 +23,7 @@ upload_source_files = dg.define_asset_job(
 ingest_objects = dg.define_asset_job(
     "ingest_objects",
     selection=WAREHOUSE_ASSETS,
+    tags={INGEST_TAG: "true"},
     description="Loads new objects, brings the metric up to date, checks and publishes.",
 )
 

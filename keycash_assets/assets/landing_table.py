@@ -31,6 +31,9 @@ A tag and not a setting: Dagster leaves the settings of a job out of runs withou
 """
 
 
+INGEST_TAG = "keycash/ingest"
+"""On a run that takes in what is new, and checks no more than that where that is enough."""
+
 REPLAY_TAG = "keycash/replay"
 """On a run that opens objects again, for the same reason."""
 
