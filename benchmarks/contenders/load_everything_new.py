@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import obstore  # noqa: F401  imports are no part of a load
+import pandas as pd  # noqa: F401  pyarrow imports it with the first array, if it is there
 import pyarrow as pa  # noqa: F401
 
 from benchmarks.measuring import Stopwatch, run_contender

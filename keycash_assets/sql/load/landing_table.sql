@@ -21,8 +21,18 @@ WITH fields AS (
             WHEN is_usual THEN []
             ELSE list_filter(known_keys, lambda known: len(list_filter(keys, lambda key: key = known)) > 1)
         END AS duplicate_keys,
-        json_type(record, ['id', 'name', 'idade', 'credito_solicitado', 'data_solicitacao', 'data_solicitada']) AS types,
-        json_extract_string(record, ['id', 'name', 'idade', 'credito_solicitado', 'data_solicitacao', 'data_solicitada']) AS texts
+        -- JSON texts of the fields, the first where one stands twice; NULL for null as for one that is missing.
+        json_transform(
+            record,
+            '{
+                "id": "JSON",
+                "name": "JSON",
+                "idade": "JSON",
+                "credito_solicitado": "JSON",
+                "data_solicitacao": "JSON",
+                "data_solicitada": "JSON"
+            }'
+        ) AS json
     FROM arriving_records
 ),
 
@@ -30,11 +40,13 @@ WITH fields AS (
 verbatim AS (
     SELECT
         *,
-        types[4] AS amount_type,
-        CASE WHEN date_key = 'data_solicitacao' THEN types[5] ELSE types[6] END AS date_type,
-        CASE WHEN date_key = 'data_solicitacao' THEN texts[5] ELSE texts[6] END AS date_text,
+        json.credito_solicitado::VARCHAR AS amount,
+        CASE WHEN date_key = 'data_solicitacao' THEN json.data_solicitacao ELSE json.data_solicitada END::VARCHAR AS date,
+        -- Neither sign nor fraction nor exponent, and not too large: most amounts.
+        coalesce(regexp_full_match(amount, '[0-9]{1,16}'), FALSE) AS is_whole_amount,
+        CASE WHEN is_whole_amount THEN FALSE ELSE coalesce(regexp_full_match(amount, '-?[0-9]+[.eE].*'), FALSE) END AS is_double,
         CASE
-            WHEN record_type = 'OBJECT' AND (amount_type = 'DOUBLE' OR len(other_keys) > 0)
+            WHEN record_type = 'OBJECT' AND (is_double OR len(other_keys) > 0)
                 THEN regexp_extract_all(record, $member, 0)
         END AS members,
         -- A record that nests more deeply than $member follows holds more brackets than levels. Only then is it looked
@@ -50,13 +62,17 @@ numbers AS (
     SELECT
         *,
         CASE
-            WHEN amount_type IN ('BIGINT', 'UBIGINT') THEN texts[4]
-            WHEN amount_type = 'VARCHAR' AND regexp_full_match(texts[4], '[0-9]+(\.[0-9]+)?') THEN texts[4]
-            WHEN amount_type = 'DOUBLE' AND members_are_complete
+            WHEN is_whole_amount OR regexp_full_match(amount, '-?[0-9]+') THEN amount
+            WHEN regexp_full_match(amount, '"[0-9]+(\.[0-9]+)?"') THEN amount ->> '$'
+            WHEN is_double AND members_are_complete
                 THEN regexp_extract(members[list_position(keys, 'credito_solicitado')], $member, 1)
-        END AS amount_text,
-        -- Neither sign nor fraction nor exponent, and not too large: most amounts.
-        amount_type = 'UBIGINT' AND length(amount_text) <= 16 AS is_whole_amount,
+        END AS amount_text
+    FROM verbatim
+),
+
+parts AS (
+    SELECT
+        *,
         CASE WHEN NOT is_whole_amount THEN regexp_extract(
             amount_text,
             '^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$',
@@ -73,7 +89,7 @@ numbers AS (
         ltrim(significant, '0') AS digits,
         -- Decimals of the number without its trailing zeros; negative where it ends in zeros before the point.
         length(parts['fraction']) - exponent - (length(parts['whole']) + length(parts['fraction']) - length(significant)) AS scale
-    FROM verbatim
+    FROM numbers
 ),
 
 amounts AS (
@@ -86,24 +102,34 @@ amounts AS (
             WHEN length(digits) - scale > 16 THEN 'too large'
         END AS amount_fault,
         CASE
-            WHEN amount_text IS NULL OR amount_fault IS NOT NULL THEN NULL
-            WHEN is_whole_amount THEN amount_text || '00'
+            WHEN amount_text IS NULL OR is_whole_amount OR amount_fault IS NOT NULL THEN NULL
             WHEN digits = '' THEN '000'
             ELSE lpad(digits || repeat('0', (2 - scale)::INTEGER), greatest(length(digits) + 2 - scale, 3)::INTEGER, '0')
         END AS cents
-    FROM numbers
+    FROM parts
 ),
 
 dates AS (
     SELECT
         *,
-        date_type = 'VARCHAR'
-        AND regexp_full_match(date_text, '[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?') AS is_usual_date,
-        CASE WHEN date_type = 'VARCHAR' AND NOT is_usual_date THEN regexp_extract(
+        TRY_CAST(
+            CASE WHEN is_whole_amount THEN amount ELSE left(cents, -2) || '.' || right(cents, 2) END AS DECIMAL(18, 2)
+        ) AS credito_solicitado,
+        CASE WHEN starts_with(date, '"') THEN date ->> '$' END AS date_text,
+        coalesce(
+            regexp_full_match(date_text, '[0-9]{1,2}/[0-9]{1,2}/[0-9]{4} [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?'), FALSE
+        ) AS is_usual_date,
+        CASE WHEN NOT is_usual_date THEN regexp_extract(
             date_text,
             '^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(?:(:[0-5][0-9])(\.[0-9]{3})?)?(?:(Z)|([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?$',
             ['day', 'minute', 'second', 'fraction', 'utc', 'sign', 'offset_hours', 'offset_minutes']
-        ) END AS iso,
+        ) END AS iso
+    FROM amounts
+),
+
+written_dates AS (
+    SELECT
+        *,
         CASE
             WHEN is_usual_date
                 THEN try_strptime(date_text, ['%m/%d/%Y %H:%M', '%m/%d/%Y %H:%M:%S'])
@@ -113,7 +139,13 @@ dates AS (
                         iso['day'], ' ', coalesce(nullif(iso['minute'], ''), '00:00'), coalesce(nullif(iso['second'], ''), ':00'), iso['fraction']
                     ) AS TIMESTAMP
                 )
-        END AS written,
+        END AS written
+    FROM dates
+),
+
+moments AS (
+    SELECT
+        *,
         CASE
             WHEN iso['utc'] <> '' OR iso['sign'] <> '' THEN timezone(
                 'America/Sao_Paulo',
@@ -129,53 +161,59 @@ dates AS (
                 )
             )
             ELSE written
-        END AS moment,
-        CASE WHEN year(written) > 0 AND year(moment) BETWEEN 1 AND 9999 THEN moment END AS requested_at
-    FROM amounts
+        END AS moment
+    FROM written_dates
+),
+
+requests AS (
+    SELECT
+        *,
+        CASE WHEN starts_with(json.id, '"') THEN json.id ->> '$' END AS id,
+        CASE WHEN year(written) > 0 AND year(moment) BETWEEN 1 AND 9999 THEN moment END AS data_solicitacao
+    FROM moments
 ),
 
 judged AS (
     SELECT
         *,
         CASE
-            WHEN is_usual AND types[1] = 'VARCHAR' AND texts[1] <> '' AND cents IS NOT NULL AND requested_at IS NOT NULL
-                THEN []
+            WHEN is_usual AND id <> '' AND credito_solicitado IS NOT NULL AND data_solicitacao IS NOT NULL THEN []
             WHEN record_type <> 'OBJECT' THEN ['not an object: ' || left(record, 80)]
             ELSE list_filter(
                 [
                     CASE WHEN len(duplicate_keys) > 0 THEN 'duplicate field: ' || array_to_string(duplicate_keys, ', ') END,
                     CASE
-                        WHEN types[1] IS NULL THEN 'id: missing'
-                        WHEN types[1] <> 'VARCHAR' THEN concat('id: not a string: ', left((record -> 'id')::VARCHAR, 80))
-                        WHEN texts[1] = '' THEN 'id: empty'
+                        WHEN NOT list_contains(keys, 'id') THEN 'id: missing'
+                        WHEN id IS NULL THEN concat('id: not a string: ', left(coalesce(json.id::VARCHAR, 'null'), 80))
+                        WHEN id = '' THEN 'id: empty'
                     END,
                     CASE
-                        WHEN amount_type IS NULL THEN 'credito_solicitado: missing'
-                        WHEN amount_type = 'DOUBLE' AND NOT members_are_complete
+                        WHEN NOT list_contains(keys, 'credito_solicitado') THEN 'credito_solicitado: missing'
+                        WHEN is_double AND NOT members_are_complete
                             THEN 'credito_solicitado: nested too deeply to be read exactly'
                         WHEN amount_text IS NULL
-                            THEN concat('credito_solicitado: not a number: ', left((record -> 'credito_solicitado')::VARCHAR, 80))
+                            THEN concat('credito_solicitado: not a number: ', left(coalesce(amount, 'null'), 80))
                         WHEN amount_fault IS NOT NULL
                             THEN concat('credito_solicitado: ', amount_fault, ': ', left(amount_text, 80))
                     END,
                     CASE
-                        WHEN date_type IS NULL THEN 'data_solicitacao: missing'
-                        WHEN requested_at IS NULL
-                            THEN concat(date_key, ': not a date: ', left((record -> date_key)::VARCHAR, 80))
+                        WHEN NOT list_contains(keys, date_key) THEN 'data_solicitacao: missing'
+                        WHEN data_solicitacao IS NULL
+                            THEN concat(date_key, ': not a date: ', left(coalesce(date, 'null'), 80))
                     END
                 ],
                 lambda problem: problem IS NOT NULL
             )
         END AS found_problems
-    FROM dates
+    FROM requests
 )
 
 SELECT
-    CASE WHEN types[1] = 'VARCHAR' THEN texts[1] END AS id,
-    CASE WHEN types[2] = 'VARCHAR' THEN texts[2] END AS name,
-    CASE WHEN types[3] IN ('BIGINT', 'UBIGINT') THEN TRY_CAST(texts[3] AS BIGINT) END AS idade,
-    TRY_CAST(left(cents, -2) || '.' || right(cents, 2) AS DECIMAL(18, 2)) AS credito_solicitado,
-    requested_at AS data_solicitacao,
+    id,
+    CASE WHEN starts_with(json.name, '"') THEN json.name ->> '$' END AS name,
+    CASE WHEN regexp_full_match(json.idade, '-?[0-9]+') THEN TRY_CAST(json.idade AS BIGINT) END AS idade,
+    credito_solicitado,
+    data_solicitacao,
     CASE
         WHEN len(other_keys) = 0 THEN NULL
         WHEN members_are_complete
