@@ -28,6 +28,18 @@ from keycash_assets.resources import BucketEvents, ObjectStore, Published
 LISTING_SECONDS = 20.0
 """How long a tick lists before it leaves the rest to the next one; Dagster ends a tick after 60."""
 
+WATCH_SECONDS = 4.0
+"""How long a tick goes on looking while a listing is cheap; the daemon ticks every 5 s."""
+
+CHEAP_SECONDS = 0.2
+"""A listing, with the comparison, that takes longer is not made again within a tick."""
+
+PAUSE_SECONDS = 1.0
+"""Between two listings of a tick that find nothing new."""
+
+SETTLING_SECONDS = 0.25
+"""After which what is new has to be the same still, for all that is being put to load together."""
+
 BATCH_TAG = "keycash/batch"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -53,8 +65,9 @@ def s3_object_sensor(
     """Loads objects as they arrive in the bucket.
 
     New is what the bucket has and the ledger has not seen, version by version. Where to look is
-    known from a listing of the whole bucket: at every tick, or, with a queue of the bucket's
-    events, now and then, and from the events in between. All that a tick finds loads in one run: up
+    known from a listing of the whole bucket: at every tick, and while it lasts every second if the
+    bucket is small; or, with a queue of the bucket's events, now and then, and from the events in
+    between. All that a tick finds loads in one run: up
     to 100 objects as a partition each, more of them in bulk. Objects that are no longer in the
     bucket are found by a listing only, and noted by a bulk run as well.
     """
@@ -75,10 +88,8 @@ def s3_object_sensor(
             wait_seconds = 0 if lists else WAIT_SECONDS
             hints = take_hints(queue, bucket, published, wait_seconds, context.log)
         if lists or hints is None:
-            with published.get_connection() as connection:
-                backlog = find_backlog(
-                    connection, bucket, after=progress.resume_after, seconds=LISTING_SECONDS
-                )
+            seconds = WATCH_SECONDS if queue is None else 0
+            backlog = watch(bucket, published, progress.resume_after, seconds)
             progress = progress.listed(backlog.resume_after, now)
     except KeycashError as error:
         return dg.SkipReason(f"Not known whether anything is new: {error}")
@@ -110,6 +121,40 @@ def s3_object_sensor(
     make_partitions(context.instance, backlog)
     last_run_id = attempts[0].dagster_run.run_id if attempts else None
     return dg.SensorResult(run_requests=[run_request(backlog, last_run_id)], cursor=cursor)
+
+
+def watch(bucket: Bucket, published: Published, after: str | None, seconds: float) -> Backlog:
+    """Compare the bucket with the ledger, again and again until what is new has settled.
+
+    Args:
+        bucket: The bucket.
+        published: The ledger.
+        after: Where an earlier listing stopped.
+        seconds: How long to go on where a listing is cheap.
+
+    Raises:
+        ObjectStoreError: The bucket could not be listed.
+        WarehouseError: The ledger cannot be read.
+    """
+    began_at = time.monotonic()
+    seen: Backlog | None = None
+    while True:
+        look_at = time.monotonic()
+        with published.get_connection() as connection:
+            backlog = find_backlog(connection, bucket, after=after, seconds=LISTING_SECONDS)
+        now = time.monotonic()
+        is_new = bool(backlog.new or backlog.vanished)
+        pause = SETTLING_SECONDS if is_new else PAUSE_SECONDS
+        if (
+            (is_new and backlog == seen)
+            or now - look_at > CHEAP_SECONDS
+            or now + pause - began_at > seconds
+            or after is not None
+            or backlog.resume_after is not None
+        ):
+            return backlog
+        seen = backlog
+        time.sleep(pause)
 
 
 def unfinished_run(instance: dg.DagsterInstance) -> str | None:

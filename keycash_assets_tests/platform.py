@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import dagster as dg
@@ -18,9 +19,10 @@ import yaml
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
+from keycash_assets import sensors
 from keycash_assets.bucket import Bucket
 from keycash_assets.definitions import build_definitions
-from keycash_assets.sensors import UNFINISHED, s3_object_sensor
+from keycash_assets.sensors import UNFINISHED
 from keycash_assets.settings import REPOSITORY, Settings
 
 Row = tuple[Any, ...]
@@ -64,6 +66,7 @@ class Platform:
         instance: Its Dagster instance.
         definitions: What Dagster would load.
         cursor: The sensor's, as its last tick left it.
+        watch_seconds: How long a tick goes on looking; by default it looks once.
     """
 
     settings: Settings
@@ -71,6 +74,7 @@ class Platform:
     instance: dg.DagsterInstance
     definitions: dg.Definitions
     cursor: str | None = None
+    watch_seconds: float = 0.0
 
     @classmethod
     @contextmanager
@@ -108,7 +112,8 @@ class Platform:
                 name: resources[name] for name in ("object_store", "published", "bucket_events")
             },
         )
-        result = s3_object_sensor.evaluate_tick(context)
+        with patch.object(sensors, "WATCH_SECONDS", self.watch_seconds):
+            result = sensors.s3_object_sensor.evaluate_tick(context)
         if result.cursor is not None:
             self.cursor = result.cursor
         return result

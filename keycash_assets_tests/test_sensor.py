@@ -1,5 +1,8 @@
 """The sensor: new is what the ledger has not seen; what it cannot know it says."""
 
+import itertools
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -102,6 +105,79 @@ def test_an_object_key_that_dagster_refuses_as_a_partition_loads_all_the_same(
     assert run is not None
     assert run.success
     assert platform.published("SELECT count(*) FROM landing_table") == [(1,)]
+
+
+class _Clock:
+    """A clock that passes while the sensor pauses, and in each of its looks; then things happen."""
+
+    def __init__(self, during_pause: Callable[[], None], look_seconds: float = 0.01) -> None:
+        self.pauses: list[float] = []
+        self._now = 0.0
+        self._during_pause = during_pause
+        self._look_seconds = look_seconds
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        self._now += self._look_seconds
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self._now += seconds
+        self._during_pause()
+
+
+def _loaded(platform: Platform) -> set[str]:
+    return {name for (name,) in platform.published("SELECT id FROM landing_table")}
+
+
+def test_what_is_put_while_a_tick_watches_loads_with_that_tick_and_together(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the next tick otherwise, and half of an upload loaded in a run of its own."""
+    names = iter(("a", "b", "c"))
+
+    def put_another() -> None:
+        if (name := next(names, None)) is not None:
+            platform.put({f"{name}.json": document(credit_request(name))})
+
+    clock = _Clock(put_another)
+    monkeypatch.setattr(sensors, "time", clock)
+    platform.watch_seconds = sensors.WATCH_SECONDS
+    assert platform.tick() is not None
+    assert _loaded(platform) == {"a", "b", "c"}
+    settling = sensors.SETTLING_SECONDS
+    assert clock.pauses == [sensors.PAUSE_SECONDS, settling, settling, settling]
+
+
+def test_a_stream_of_objects_does_not_keep_a_tick_from_loading(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = map(str, itertools.count())
+
+    def put_another() -> None:
+        name = next(names)
+        platform.put({f"{name}.json": document(credit_request(name))})
+
+    clock = _Clock(put_another)
+    monkeypatch.setattr(sensors, "time", clock)
+    platform.watch_seconds = sensors.WATCH_SECONDS
+    assert platform.tick() is not None
+    assert sum(clock.pauses) <= sensors.WATCH_SECONDS
+    assert _loaded(platform) == {str(number) for number in range(len(clock.pauses))}
+
+
+def test_a_bucket_that_takes_long_to_list_is_listed_once_a_tick(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing requests cost money, and the object store's time."""
+    clock = _Clock(lambda: None, look_seconds=sensors.CHEAP_SECONDS + 0.01)
+    monkeypatch.setattr(sensors, "time", clock)
+    platform.watch_seconds = sensors.WATCH_SECONDS
+    assert platform.tick() is None
+    assert clock.pauses == []
 
 
 def test_an_unreadable_bucket_is_not_taken_for_an_empty_one(

@@ -172,8 +172,10 @@ class _Trials:
         run_started_at = moments["PIPELINE_START"][""]
         enqueued_at = moments["PIPELINE_ENQUEUED"].get("", ticked_at)
         launched_at = moments["PIPELINE_STARTING"][""]
-        self._stages["waiting for the tick"].append(ticked_at - put_at)
-        self._stages["tick"].append(enqueued_at - ticked_at)
+        # A tick that was looking already found it.
+        noticing_from = max(ticked_at, put_at)
+        self._stages["waiting for the tick"].append(noticing_from - put_at)
+        self._stages["tick"].append(enqueued_at - noticing_from)
         self._stages["queue"].append(launched_at - enqueued_at)
         self._stages["launch and import"].append(run_started_at - launched_at)
         stages = dict.fromkeys(_STEPS.values(), 0.0)
