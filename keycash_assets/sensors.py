@@ -38,7 +38,10 @@ PAUSE_SECONDS = 1.0
 """Between two listings of a tick that find nothing new."""
 
 SETTLING_SECONDS = 0.25
-"""After which what is new has to be the same still, for all that is being put to load together."""
+"""After which what is new has to be the same still, for all that is being put to load together.
+
+So long as well between two looks at a run that is loading.
+"""
 
 BATCH_TAG = "keycash/batch"
 UNFINISHED = [
@@ -67,13 +70,15 @@ def s3_object_sensor(
     New is what the bucket has and the ledger has not seen, version by version. Where to look is
     known from a listing of the whole bucket: at every tick, and while it lasts every second if the
     bucket is small; or, with a queue of the bucket's events, now and then, and from the events in
-    between. All that a tick finds loads in one run: up
-    to 100 objects as a partition each, more of them in bulk. Objects that are no longer in the
-    bucket are found by a listing only, and noted by a bulk run as well.
+    between. All that a tick finds loads in one run: up to 100 objects as a partition each, more of
+    them in bulk. Objects that are no longer in the bucket are found by a listing only, and noted by
+    a bulk run as well.
     """
-    unfinished = unfinished_run(context.instance)
-    if unfinished is not None:
-        return dg.SkipReason(f"Run {unfinished} is loading; what it leaves is seen after it.")
+    give_up_at = time.monotonic() + WATCH_SECONDS
+    while (unfinished := unfinished_run(context.instance)) is not None:
+        if time.monotonic() + SETTLING_SECONDS > give_up_at:
+            return dg.SkipReason(f"Run {unfinished} is loading; what it leaves is seen after it.")
+        time.sleep(SETTLING_SECONDS)
     now = time.time()
     progress = ListingProgress.of_cursor(context.cursor)
     queue = bucket_events.queue()
@@ -88,8 +93,8 @@ def s3_object_sensor(
             wait_seconds = 0 if lists else WAIT_SECONDS
             hints = take_hints(queue, bucket, published, wait_seconds, context.log)
         if lists or hints is None:
-            seconds = WATCH_SECONDS if queue is None else 0
-            backlog = watch(bucket, published, progress.resume_after, seconds)
+            until = give_up_at if queue is None else 0
+            backlog = watch(bucket, published, progress.resume_after, until)
             progress = progress.listed(backlog.resume_after, now)
     except KeycashError as error:
         return dg.SkipReason(f"Not known whether anything is new: {error}")
@@ -123,20 +128,19 @@ def s3_object_sensor(
     return dg.SensorResult(run_requests=[run_request(backlog, last_run_id)], cursor=cursor)
 
 
-def watch(bucket: Bucket, published: Published, after: str | None, seconds: float) -> Backlog:
+def watch(bucket: Bucket, published: Published, after: str | None, until: float) -> Backlog:
     """Compare the bucket with the ledger, again and again until what is new has settled.
 
     Args:
         bucket: The bucket.
         published: The ledger.
         after: Where an earlier listing stopped.
-        seconds: How long to go on where a listing is cheap.
+        until: When to end, by the monotonic clock, where a listing is cheap.
 
     Raises:
         ObjectStoreError: The bucket could not be listed.
         WarehouseError: The ledger cannot be read.
     """
-    began_at = time.monotonic()
     seen: Backlog | None = None
     while True:
         look_at = time.monotonic()
@@ -148,7 +152,7 @@ def watch(bucket: Bucket, published: Published, after: str | None, seconds: floa
         if (
             (is_new and backlog == seen)
             or now - look_at > CHEAP_SECONDS
-            or now + pause - began_at > seconds
+            or now + pause > until
             or after is not None
             or backlog.resume_after is not None
         ):

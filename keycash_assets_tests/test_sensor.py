@@ -152,6 +152,21 @@ def test_what_is_put_while_a_tick_watches_loads_with_that_tick_and_together(
     assert clock.pauses == [sensors.PAUSE_SECONDS, settling, settling, settling]
 
 
+def test_a_tick_waits_for_a_run_that_is_about_to_end(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is put beside a run waited for another tick otherwise: five seconds of doing nothing."""
+    run = create_run_for_test(
+        platform.instance, job_name="ingest_objects", status=dg.DagsterRunStatus.STARTED
+    )
+    platform.put({"a.json": document(credit_request("a"))})
+    clock = _Clock(lambda: platform.instance.report_run_failed(run))
+    monkeypatch.setattr(sensors, "time", clock)
+    platform.watch_seconds = sensors.WATCH_SECONDS
+    assert platform.tick() is not None
+    assert _loaded(platform) == {"a"}
+
+
 def test_a_stream_of_objects_does_not_keep_a_tick_from_loading(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

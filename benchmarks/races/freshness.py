@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorTick
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from benchmarks.bench import Bench, BenchmarkError
@@ -60,13 +61,16 @@ def race(bench: Bench) -> RaceResult:
         home = folder / "platform"
         with LivingPlatform.start(home, {}) as living:
             trial = _Trials(bench, living)
+            trial.wait_until_idle()
             for size in SIZES:
                 seconds = [trial.run(size) for _ in range(trials)]
                 figures += trial.figures(size, seconds)
         for number in range(bench.runs):
             bench.say(f"round {number + 1} of {bench.runs}: {files} files, ours")
             with LivingPlatform.start(home, {}) as living:
-                ours.append(_Trials(bench, living, 1 + len(SIZES) * trials + number).run(files))
+                trial = _Trials(bench, living, 1 + len(SIZES) * trials + number)
+                trial.wait_until_idle()
+                ours.append(trial.run(files))
             bench.say(f"round {number + 1} of {bench.runs}: {files} files, a plain Dagster project")
             prefix = f"plain-dagster/{time.time_ns()}"
             with PlainDagster.running(bench, folder / f"rival-{number}", prefix) as plain:
@@ -116,6 +120,18 @@ class _Trials:
         self._bench.say(f"{objects} objects: {seen_at - put_at:.2f} s")
         self._add_stages(put_at, seen_at, names[-1])
         return seen_at - put_at
+
+    def wait_until_idle(self) -> None:
+        """Wait for a tick that begins from now on and finds nothing to do."""
+        now = time.time()
+        with dg.DagsterInstance.from_config(str(self._living.home / "dagster")) as instance:
+            wait_for(
+                lambda: any(
+                    tick.timestamp > now and (tick.skip_reason or "").startswith("Nothing new")
+                    for tick in _ticks(instance)
+                ),
+                "a tick with nothing to do",
+            )
 
     def figures(self, objects: int, seconds: Sequence[float]) -> list[Figure]:
         """The trials since the last call, as figures."""
@@ -202,6 +218,12 @@ def _moments(instance: dg.DagsterInstance, run_id: str) -> dict[str, dict[str, f
     return moments
 
 
+def _ticks(instance: dg.DagsterInstance) -> Iterator[InstigatorTick]:
+    """The last ticks of the sensor and the schedule."""
+    for state in instance.all_instigator_state():
+        yield from instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=50)
+
+
 def _tick_of(instance: dg.DagsterInstance, run_id: str) -> float:
     """When the tick began that asked for a run.
 
@@ -210,9 +232,7 @@ def _tick_of(instance: dg.DagsterInstance, run_id: str) -> float:
     """
     run = instance.get_run_by_id(run_id)
     if run is not None and SENSOR_NAME_TAG in run.tags:
-        for state in instance.all_instigator_state():
-            ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=50)
-            for tick in ticks:
-                if run_id in tick.run_ids:
-                    return tick.timestamp
+        for tick in _ticks(instance):
+            if run_id in tick.run_ids:
+                return tick.timestamp
     raise BenchmarkError(f"Run {run_id} was not asked for by a tick of the sensor.")
