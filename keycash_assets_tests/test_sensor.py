@@ -110,7 +110,7 @@ def test_an_object_key_that_dagster_refuses_as_a_partition_loads_all_the_same(
 class _Clock:
     """A clock that passes while the sensor pauses, and in each of its looks; then things happen."""
 
-    def __init__(self, during_pause: Callable[[], None], look_seconds: float = 0.01) -> None:
+    def __init__(self, during_pause: Callable[[], object], look_seconds: float = 0.01) -> None:
         self.pauses: list[float] = []
         self._now = 0.0
         self._during_pause = during_pause
