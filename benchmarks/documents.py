@@ -1,6 +1,5 @@
 """Documents of the shape of the real ones, in any number, and always the same bytes."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from benchmarks.bench import Bench
 from keycash_assets.local.object_store_server import BUCKET
-from keycash_assets.progress import progress_bar
+from keycash_assets.progress import progress_bar, side_by_side
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
@@ -76,7 +75,7 @@ def seed(
                 key(prefix, number): partial(document, first + number * records, records, clients)
                 for number in numbers
             }
-            asyncio.run(_put(bench.store, content, in_flight))
+            _put(bench.store, content, in_flight)
             advance(len(numbers))
 
 
@@ -97,16 +96,14 @@ def object_store(environment: Mapping[str, str]) -> "S3Store":
     )
 
 
-async def _put(
+def _put(
     environment: Mapping[str, str], content: Mapping[str, Callable[[], bytes]], in_flight: int
 ) -> None:
     import obstore  # noqa: PLC0415  shortens start-up
 
     store = object_store(environment)
-    places = asyncio.Semaphore(in_flight)
 
-    async def put(name: str) -> None:
-        async with places:
-            await obstore.put_async(store, name, content[name]())
+    def put(name: str) -> None:
+        obstore.put(store, name, content[name]())
 
-    await asyncio.gather(*map(put, content))
+    side_by_side(put, list(content), in_flight)

@@ -1,6 +1,5 @@
 """The bucket: S3, Google Cloud Storage, or the local object store, all alike."""
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.errors import ObjectStoreError
+from keycash_assets.progress import side_by_side
 from keycash_assets.reading import INVALID_KEY, FetchedObject, Reader, with_a_slash
 from keycash_assets.retrying import (
     client_options,
@@ -181,9 +181,9 @@ class Bucket:
 
         refused: list[str] = []
 
-        async def head(key: str) -> "ObjectMeta | None":
+        def head(key: str) -> "ObjectMeta | None":
             try:
-                return await persistently(partial(obstore.head_async, self._store, key))
+                return persistently(partial(obstore.head, self._store, key))
             except FileNotFoundError:
                 return None
             except (BaseError, ValueError):  # the latter: the client cannot ask for it
@@ -193,11 +193,11 @@ class Bucket:
         found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
         return found, refused
 
-    async def _with_a_slash(self, key: str) -> "ObjectMeta | None":
+    def _with_a_slash(self, key: str) -> "ObjectMeta | None":
         from obstore.exceptions import BaseError  # noqa: PLC0415  shortens start-up
 
         try:
-            return await persistently(partial(with_a_slash, self._store, key))
+            return persistently(partial(with_a_slash, self._store, key))
         except ValueError:  # the client cannot ask for such a key
             return None
         except BaseError as error:
@@ -235,8 +235,8 @@ class Bucket:
 
         store = self._new_upload_store()
 
-        async def put(key: str) -> None:
-            await obstore.put_async(store, key, files[key])
+        def put(key: str) -> None:
+            obstore.put(store, key, files[key])
             advance()
 
         self._concurrently(put, list(files), "write to")
@@ -246,17 +246,8 @@ class Bucket:
     ) -> list[Any]:
         from obstore.exceptions import BaseError  # noqa: PLC0415  shortens start-up
 
-        async def all_of_them() -> list[Any]:
-            places = asyncio.Semaphore(REQUESTS_IN_FLIGHT)
-
-            async def one(item: Any) -> Any:
-                async with places:
-                    return await request(item)
-
-            return list(await asyncio.gather(*(one(item) for item in items)))
-
         try:
-            return asyncio.run(all_of_them())
+            return side_by_side(request, items, REQUESTS_IN_FLIGHT)
         except (BaseError, OSError) as error:
             raise self._error(verb, error) from error
 

@@ -1,12 +1,14 @@
 """Long work: its progress on a terminal, and steps of it that go on beside each other."""
 
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -43,3 +45,32 @@ def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := upcoming.result()) is not end:
             upcoming = executor.submit(next, items, end)
             yield item  # type: ignore[misc]  # it is not the end
+
+
+def side_by_side(
+    call: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> list[Result]:
+    """What a call gives for each item, in their order; the calls are made by this many threads.
+
+    The first exception is raised here, once the calls under way have ended; no more are made.
+    """
+    results: list[Any] = [None] * len(items)
+    waiting = deque(enumerate(items))
+
+    def work() -> None:
+        # A thread takes item after item: a future for each would cost as much as a small GET does.
+        while True:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            results[place] = call(item)
+
+    with ThreadPoolExecutor(threads) as executor:
+        workers = [executor.submit(work) for _ in range(min(threads, len(items)))]
+        try:
+            for worker in as_completed(workers):
+                worker.result()
+        finally:
+            waiting.clear()
+    return results

@@ -1,10 +1,10 @@
 """Reading object versions: bytes that are proved to be those asked for, or the reason for none."""
 
-import asyncio
 import hashlib
 import random
 import re
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from keycash_assets import retrying
 from keycash_assets.core.documents import MAX_MEMORY_BYTES, Content, mapped
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.core.temporary_files import want_of_room_explained
+from keycash_assets.progress import side_by_side
 from keycash_assets.retrying import (
     WrongBytesError,
     may_be_of_the_store,
@@ -72,7 +73,7 @@ class FetchedObject:
 
 
 class Reader:
-    """Reads versions, each only if it still is the one asked for; for the span of one event loop.
+    """Reads versions, each only if it still is the one asked for; threads may share it.
 
     Args:
         store: The client.
@@ -86,11 +87,11 @@ class Reader:
         self._prefix = prefix
         self._scheme = scheme
         self._to_read = keys
-        self._judging = asyncio.Lock()
+        self._judging = threading.Lock()
         self._seen_healthy_at = float("-inf")
         self._failed: set[str] = set()
 
-    async def read(self, version: ObjectVersion) -> FetchedObject:
+    def read(self, version: ObjectVersion) -> FetchedObject:
         """Read a version, anew as long as that may help.
 
         What is larger than ``MAX_MEMORY_BYTES`` goes to a temporary file.
@@ -102,22 +103,22 @@ class Reader:
         from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415
 
         try:
-            data, sha256 = await persistently(partial(self._get, version))
+            data, sha256 = persistently(partial(self._get, version))
         except PreconditionError:
             return FetchedObject(version)
         except ValueError:
             return FetchedObject(version, unreadable=NOT_TO_BE_ASKED_FOR)
         except _VanishedError:
-            other = await persistently(partial(with_a_slash, self._store, version.key))
+            other = persistently(partial(with_a_slash, self._store, version.key))
             is_it = other is not None and (other["e_tag"] or "").strip('"') == version.etag
             return FetchedObject(version, unreadable=ENDS_IN_A_SLASH if is_it else "")
         except (BaseError, WrongBytesError) as error:
-            await self._raise_if_store_fails(version, error)
+            self._raise_if_store_fails(version, error)
             return FetchedObject(version, unreadable=f"could not be read: {reason(error)}")
         self._seen_healthy_at = time.monotonic()
         return FetchedObject(version, data, sha256)
 
-    async def _get(self, version: ObjectVersion) -> tuple[Content, str]:
+    def _get(self, version: ObjectVersion) -> tuple[Content, str]:
         """The bytes and their SHA-256, by one GET.
 
         Raises:
@@ -129,10 +130,10 @@ class Reader:
 
         etag = f'"{version.etag}"' if self._scheme == "s3" else version.etag
         try:
-            result = await obstore.get_async(self._store, version.key, options={"if_match": etag})
+            result = obstore.get(self._store, version.key, options={"if_match": etag})
         except FileNotFoundError as error:
             raise _VanishedError from error
-        data, sha256, md5 = await _received(result, version.size_bytes)
+        data, sha256, md5 = _received(result, version.size_bytes)
         if len(data) != version.size_bytes:
             raise WrongBytesError(
                 f"{len(data):,} bytes came, {version.size_bytes:,} are listed for version "
@@ -142,14 +143,14 @@ class Reader:
             self._scheme == "s3"
             and _MD5.fullmatch(version.etag)
             and version.etag.lower() != md5
-            and await self._etag_is_md5(version)
+            and self._etag_is_md5(version)
         ):
             raise WrongBytesError(
                 f"the bytes that came have the MD5 {md5}, not that of version {version.etag}"
             )
         return data, sha256
 
-    async def _etag_is_md5(self, version: ObjectVersion) -> bool:
+    def _etag_is_md5(self, version: ObjectVersion) -> bool:
         """Whether an ETag that looks like an MD5 is one: of some encrypted objects it is not.
 
         Raises:
@@ -161,8 +162,8 @@ class Reader:
         try:
             # The client does not hand out these headers.
             store = cast("S3Store", self._store)
-            url = await obstore.sign_async(store, "HEAD", version.key, timedelta(minutes=1))
-            headers = await asyncio.to_thread(_head, url)
+            url = obstore.sign(store, "HEAD", version.key, timedelta(minutes=1))
+            headers = _head(url)
         except (BaseError, OSError, HTTPException) as error:
             raise WrongBytesError(
                 f"the bytes that came do not have the MD5 {version.etag}, and whether that is one "
@@ -173,7 +174,7 @@ class Reader:
             and "x-amz-server-side-encryption-customer-algorithm" not in headers
         )
 
-    async def _raise_if_store_fails(self, version: ObjectVersion, error: Exception) -> None:
+    def _raise_if_store_fails(self, version: ObjectVersion, error: Exception) -> None:
         """Give an object up only while others can be read: else it is the store that fails.
 
         Raises:
@@ -182,24 +183,24 @@ class Reader:
         """
         failed_at = time.monotonic()
         self._failed.add(version.key)
-        async with self._judging:
+        with self._judging:
             if self._seen_healthy_at > failed_at:
                 return
-            others = [key for key in await persistently(self._keys) if key not in self._failed]
+            others = [key for key in persistently(self._keys) if key not in self._failed]
             if may_be_of_the_store(error):
                 witnesses = random.sample(others, min(WITNESSES, len(others)))
-                answers = await asyncio.gather(*map(self._answers, witnesses))
+                answers = side_by_side(self._answers, witnesses, WITNESSES)
                 if not any(answers) and (others or may_pass(error)):
                     raise error
             self._seen_healthy_at = time.monotonic()
 
-    async def _answers(self, key: str) -> bool:
+    def _answers(self, key: str) -> bool:
         """Whether the store does with this object what it should: hand it out, or say why not."""
         import obstore  # noqa: PLC0415  shortens start-up
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
-            await obstore.get_range_async(self._store, key, start=0, length=1)
+            obstore.get_range(self._store, key, start=0, length=1)
         except FileNotFoundError:
             return True
         except ValueError:  # the client cannot ask for it
@@ -208,7 +209,7 @@ class Reader:
             return not may_be_of_the_store(error)
         return True
 
-    async def _keys(self) -> list[str]:
+    def _keys(self) -> list[str]:
         """Keys of objects that are not empty, from the beginning of the listing.
 
         Those that are to be read, where the client cannot list them all.
@@ -217,7 +218,7 @@ class Reader:
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
-            async for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
+            for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
                 return [meta["path"] for meta in page if meta["size"] > 0]
         except BaseError as error:
             if INVALID_KEY not in str(error):
@@ -226,7 +227,7 @@ class Reader:
         return []
 
 
-async def with_a_slash(store: "Store", key: str) -> "ObjectMeta | None":
+def with_a_slash(store: "Store", key: str) -> "ObjectMeta | None":
     """What stands under a key with a slash at its end: folder markers aside, it has content.
 
     The client lists it as if it were the object of the key itself, and cannot ask for it.
@@ -237,7 +238,7 @@ async def with_a_slash(store: "Store", key: str) -> "ObjectMeta | None":
     import obstore  # noqa: PLC0415  shortens start-up
 
     # It lists what begins with the key and a slash: the object of the key itself is not among it.
-    async for page in obstore.list(store, key, chunk_size=1):
+    for page in obstore.list(store, key, chunk_size=1):
         for meta in page:
             return meta if meta["path"] == key and meta["size"] else None
     return None
@@ -255,16 +256,16 @@ def _head(url: str) -> Message:
         return headers
 
 
-async def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str, str]:
+def _received(result: "GetResult", size_bytes: int) -> tuple[Content, str, str]:
     """The bytes of an answer, their SHA-256 and their MD5 in hexadecimal."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     if size_bytes <= MAX_MEMORY_BYTES:
-        data = bytes(await result.bytes_async())
+        data = bytes(result.bytes())
         sha256.update(data)
         md5.update(data)
         return data, sha256.hexdigest(), md5.hexdigest()
     with want_of_room_explained(), tempfile.TemporaryFile(prefix="keycash-") as file:
-        async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+        for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
             sha256.update(chunk)
             md5.update(chunk)
             file.write(chunk)

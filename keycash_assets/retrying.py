@@ -8,10 +8,10 @@ Without a byte a read ends after ``ATTEMPTS * SILENCE`` and the pauses, about 35
 bytes come, it may take hours.
 """
 
-import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -127,7 +127,7 @@ def pauses() -> Iterator[float]:
         yield random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311  no secret
 
 
-async def persistently(request: Callable[[], Awaitable[Result]]) -> Result:
+def persistently(request: Callable[[], Result]) -> Result:
     """The result of a request, made anew as long as its fault may pass.
 
     Raises:
@@ -135,9 +135,9 @@ async def persistently(request: Callable[[], Awaitable[Result]]) -> Result:
     """
     for pause in pauses():
         try:
-            return await request()
+            return request()
         except Exception as error:
             if not may_pass(error):
                 raise
-        await asyncio.sleep(pause)
-    return await request()
+        time.sleep(pause)
+    return request()

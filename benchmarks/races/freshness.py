@@ -1,6 +1,5 @@
 """Race 4: from a PUT to the number in the published snapshot, with ``keycash up``."""
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,10 @@ from dagster._core.scheduler.instigation import InstigatorTick
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from benchmarks.bench import Bench, BenchmarkError
-from benchmarks.documents import object_store
+from benchmarks.documents import REQUESTS_IN_FLIGHT, object_store
 from benchmarks.plain_dagster import PlainDagster
 from benchmarks.results import Figure, RaceResult, Target, ratio
+from keycash_assets.progress import side_by_side
 from keycash_assets.settings import Settings, object_store_environment
 from keycash_assets_tests.living_platform import LivingPlatform, wait_for
 from keycash_assets_tests.platform import credit_request, document
@@ -115,7 +115,7 @@ class _Trials:
         day = _FIRST_DAY + timedelta(days=self._number)
         names = [f"credit_requests/trial_{self._number}_{index}.json" for index in range(objects)]
         put_at = time.time()
-        asyncio.run(self._put(names, day))
+        self._put(names, day)
         seen_at = self._wait(day, Decimal(objects * AMOUNT))
         self._bench.say(f"{objects} objects: {seen_at - put_at:.2f} s")
         self._add_stages(put_at, seen_at, names[-1])
@@ -147,17 +147,16 @@ class _Trials:
             ),
         ]
 
-    async def _put(self, names: Sequence[str], day: date) -> None:
+    def _put(self, names: Sequence[str], day: date) -> None:
         import obstore  # noqa: PLC0415  shortens start-up
 
         store = object_store(self._store)
         requested_at = f"{day:%m/%d/%Y} 10:00"
-        await asyncio.gather(
-            *(
-                obstore.put_async(store, name, document(credit_request(name, AMOUNT, requested_at)))
-                for name in names
-            )
-        )
+
+        def put(name: str) -> None:
+            obstore.put(store, name, document(credit_request(name, AMOUNT, requested_at)))
+
+        side_by_side(put, names, REQUESTS_IN_FLIGHT)
 
     def _wait(self, day: date, total: Decimal) -> float:
         query = f"SELECT credito_solicitado FROM credit_per_day WHERE data_solicitada = '{day}'"
