@@ -133,11 +133,12 @@ def persistently(request: Callable[[], Result]) -> Result:
     Raises:
         Exception: What the last attempt raised.
     """
-    for pause in pauses():
+    waits = pauses()
+    while True:
         try:
             return request()
         except Exception as error:
-            if not may_pass(error):
+            pause = next(waits, None)
+            if pause is None or not may_pass(error):
                 raise
         time.sleep(pause)
-    return request()

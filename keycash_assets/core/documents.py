@@ -154,15 +154,16 @@ def _nothing_readable(data: Content, reason: str) -> Part:
 
 def _in_parts(elements: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
     """The elements, in lists of about ``PART_BYTES``; one list at least."""
+    if sum(map(len, elements)) <= PART_BYTES:
+        yield elements
+        return
     ends = np.cumsum(np.fromiter(map(len, elements), np.int64, len(elements)))
     start = 0
-    while True:
+    while start < len(elements):
         limit = PART_BYTES + (ends[start - 1] if start else 0)
         end = max(start + 1, int(np.searchsorted(ends, limit, "right")))
         yield elements[start:end]
         start = end
-        if start >= len(elements):
-            return
 
 
 def _decode(data: Content) -> _Text:
@@ -187,6 +188,8 @@ def _decode(data: Content) -> _Text:
 
 
 def _check_encoding(text: _Text) -> None:
+    if isinstance(text, bytes) and text.isascii():
+        return
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(text), PART_BYTES):
         part = _copied(text, start)
