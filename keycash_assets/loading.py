@@ -45,7 +45,8 @@ class LoadSummary:
         kind: ``per file``, ``bulk``, ``full`` or ``replay``.
         objects_deferred: Objects that changed or vanished while they were read, or that were read
             before and could not be this time: what is known of them stays.
-        objects_deleted: Objects found to be no longer in the bucket.
+        objects_deleted: Objects found to be no longer in the bucket, or of which that was known and
+            whose rows leave only now, as the policy has changed.
         size_bytes: Bytes read from the bucket.
         differing_objects: Full load only: objects of unchanged version whose rows were not those
             that it made of them.
@@ -159,6 +160,8 @@ def load_everything_again(
     summary = _begin(connection, run_id, "full")
     with transaction(connection):
         connection.execute(sql.statement("load/object_digests"))
+        # What a run that ended between its load and its metric has left to the next one.
+        metric.update_credit_per_day(connection, run_id, summary.started_at)
         days = connection.execute(
             sql.statement("checks/credit_per_day_is_exact"), {"everything": True}
         ).fetchall()
@@ -303,7 +306,7 @@ def _load(
             _insert(connection, tables, summary)
             advance(finished)
     replaces = retract or any(outcome.version.key in entries for outcome in outcomes)
-    _settle(connection, outcomes, vanished, summary, replaces=replaces, retract=retract)
+    retracted = _settle(connection, outcomes, vanished, summary, replaces=replaces, retract=retract)
     statuses = [outcome.status for outcome in outcomes]
     return replace(
         summary,
@@ -311,7 +314,7 @@ def _load(
         objects_unchanged=statuses.count("unchanged"),
         objects_quarantined=statuses.count("quarantined"),
         objects_deferred=len(versions) - len(outcomes),
-        objects_deleted=len(vanished),
+        objects_deleted=len(vanished) + retracted,
         records=sum(outcome.records for outcome in outcomes if outcome.status != "unchanged"),
         size_bytes=sum(o.version.size_bytes for o in outcomes if o.sha256 is not None),
         finished_at=datetime.now(timezone.utc),
@@ -415,8 +418,12 @@ def _settle(
     *,
     replaces: bool,
     retract: bool,
-) -> None:
-    """Take out what was replaced or retracted, and write the ledger."""
+) -> int:
+    """Take out what was replaced or retracted, and write the ledger.
+
+    Returns:
+        How many objects were known to be deleted, and have their rows taken out only now.
+    """
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
     loaded_at = {"loaded_at": summary.started_at}
@@ -425,10 +432,12 @@ def _settle(
         "arriving_objects": _objects_table(outcomes),
         "vanished_objects": pa.table({"object_key": pa.array(vanished, pa.string())}),
     }
+    retracted = 0
     with _registered(connection, tables):
         connection.execute(sql.statement("load/object_ledger_deleted"), stamp)
         if replaces:
             connection.execute(sql.statement("load/leaving_objects"), {"retract": retract})
+            ((retracted,),) = connection.execute(sql.statement("load/retracted_objects")).fetchall()
             connection.execute(sql.statement("load/removed_requests"), loaded_at)
             connection.execute(sql.statement("load/landing_table_removal"), loaded_at)
             connection.execute(sql.statement("load/quarantine_removal"), loaded_at)
@@ -437,6 +446,7 @@ def _settle(
             connection.execute(sql.statement("load/object_ledger_replaced"))
             connection.execute(sql.statement("load/object_ledger_removal"))
         connection.execute(sql.statement("load/object_ledger"), stamp)
+    return int(retracted)
 
 
 def _once(table: "pa.Table") -> "pa.RecordBatchReader":

@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from keycash_assets.errors import WarehouseError
 from keycash_assets.loading import load_again, load_everything_again, load_everything_new, load_keys
 from keycash_assets.metric import update_credit_per_day
 from keycash_assets.publishing import publish
@@ -44,6 +45,8 @@ records = st.builds(
     moments,
     others,
 )
+# Whether a run is killed between its load and its metric.
+killed = st.sampled_from([False, False, False, True])
 elements = records | st.sampled_from(["7", "null", "[]", '"{"', *hostile.OTHERS])
 
 
@@ -85,6 +88,8 @@ class Histories(RuleBasedStateMachine):
         self.current: dict[str, tuple[int, str]] = {}
         self.replaced: Counter[str] = Counter()
         self.runs = 0
+        # Whether the last run came to its end: a killed one leaves the metric to the next.
+        self.is_metric_up_to_date = True
 
     @initialize()
     def create(self) -> None:
@@ -96,7 +101,11 @@ class Histories(RuleBasedStateMachine):
         """Readers get what the warehouse holds, byte by byte, whatever was published before."""
         published = Path(self.folder.name) / "published" / "keycash.duckdb"
         with ExitStack() as lease:
-            publish(self.connection, self.warehouse, published, "run", lease, anew=anew)
+            try:
+                publish(self.connection, self.warehouse, published, "run", lease, anew=anew)
+            except WarehouseError:
+                assert not self.is_metric_up_to_date
+                return
         assert filecmp.cmp(self.warehouse, published, shallow=False)
 
     @rule()
@@ -124,29 +133,31 @@ class Histories(RuleBasedStateMachine):
         if self.objects.pop(key, None) is not None:
             self.bucket.delete(key)
 
-    @rule(retract=st.booleans(), ticks=st.integers(1, 2))
-    def load_new(self, retract: bool, ticks: int) -> None:
+    @rule(retract=st.booleans(), ticks=st.integers(1, 2), is_killed=killed)
+    def load_new(self, retract: bool, ticks: int, is_killed: bool) -> None:
         """What bulk runs do: the second has nothing left."""
         for _ in range(ticks):
             load_everything_new(self.connection, self.bucket, self._next_run(), retract=retract)
         self._taken_in(*self.objects)
         self._listed(retract=retract)
-        self._update_metric()
+        self._go_on_to_the_metric(is_killed=is_killed)
 
-    @rule(keys=st.lists(st.sampled_from(KEYS), unique=True), batches=st.booleans())
-    def load_partitions(self, keys: list[str], batches: bool) -> None:
+    @rule(
+        keys=st.lists(st.sampled_from(KEYS), unique=True), batches=st.booleans(), is_killed=killed
+    )
+    def load_partitions(self, keys: list[str], batches: bool, is_killed: bool) -> None:
         """What a run of some partitions does, or one for each, whether they are new or not."""
         for batch in [[key] for key in keys] if batches else [keys]:
             load_keys(self.connection, self.bucket, batch, self._next_run())
         self._taken_in(*keys)
-        self._update_metric()
+        self._go_on_to_the_metric(is_killed=is_killed)
 
-    @rule(keys=st.lists(st.sampled_from(KEYS), unique=True))
-    def replay(self, keys: list[str]) -> None:
+    @rule(keys=st.lists(st.sampled_from(KEYS), unique=True), is_killed=killed)
+    def replay(self, keys: list[str], is_killed: bool) -> None:
         """What a replay does."""
         load_again(self.connection, self.bucket, keys, self._next_run())
         self._taken_in(*keys, again=True)
-        self._update_metric()
+        self._go_on_to_the_metric(is_killed=is_killed)
 
     @rule(retract=st.booleans())
     def load_everything(self, retract: bool) -> None:
@@ -156,13 +167,14 @@ class Histories(RuleBasedStateMachine):
         )
         self._taken_in(*self.objects, again=True)
         self._listed(retract=retract)
+        self.is_metric_up_to_date = True
         assert summary.differing_days == ()
         assert summary.differing_objects == ()
 
     @rule(order=st.permutations(KEYS), cuts=st.sets(st.integers(1, len(KEYS) - 1)))
     def load_elsewhere(self, order: list[str], cuts: set[int]) -> None:
         """Another warehouse, loaded from the same bucket in another order and other batches."""
-        self.load_new(retract=True, ticks=1)
+        self.load_new(retract=True, ticks=1, is_killed=False)
         ends = [*sorted(cuts), len(order)]
         with duckdb.connect() as elsewhere:
             elsewhere.execute("SET TimeZone = 'UTC'")
@@ -180,7 +192,8 @@ class Histories(RuleBasedStateMachine):
     def is_as_the_model_says(self) -> None:
         """Rows, quarantine, ledger and metric are those of the objects loaded, however loaded."""
         assert comparison.object_differences(self.connection, self.loaded) == {}
-        assert comparison.metric_differences(self.connection, self.loaded) == []
+        if self.is_metric_up_to_date:
+            assert comparison.metric_differences(self.connection, self.loaded) == []
         entries = self._rows("SELECT object_key, status, count(*) FROM object_ledger GROUP BY ALL")
         expected = Counter({(key, status): 1 for key, (_, status) in self.current.items()})
         expected.update({(key, "replaced"): count for key, count in self.replaced.items()})
@@ -189,11 +202,16 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def passes_every_blocking_check(self) -> None:
         """The platform's own proofs agree."""
-        assert comparison.failed_checks(self.connection) == {}
+        failed = comparison.failed_checks(self.connection)
+        if not self.is_metric_up_to_date:
+            failed.pop("credit_per_day_is_exact", None)
+        assert failed == {}
 
     @invariant()
     def restatements_add_up_to_the_totals(self) -> None:
         """A total that the log does not lead to was changed in silence."""
+        if not self.is_metric_up_to_date:
+            return
         changes = self._rows(
             "SELECT data_solicitada, coalesce(new_credito_solicitado, 0) "
             "- coalesce(old_credito_solicitado, 0) FROM credit_per_day_changes"
@@ -239,8 +257,10 @@ class Histories(RuleBasedStateMachine):
         self.runs += 1
         return f"run {self.runs}"
 
-    def _update_metric(self) -> None:
-        _update_metric(self.connection, f"run {self.runs}")
+    def _go_on_to_the_metric(self, *, is_killed: bool) -> None:
+        self.is_metric_up_to_date = not is_killed
+        if not is_killed:
+            _update_metric(self.connection, f"run {self.runs}")
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query).fetchall()

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS load_history (
     objects_unchanged BIGINT, -- objects put again with the same content
     objects_quarantined BIGINT, -- objects in which nothing could be read
     objects_deferred BIGINT, -- objects that changed while they were read, left to the next load
-    objects_deleted BIGINT, -- objects found to be no longer in the bucket
+    objects_deleted BIGINT, -- objects found to be no longer in the bucket, or retracted only now
     records BIGINT, -- records loaded
     size_bytes BIGINT, -- bytes read from the bucket
     differing_objects VARCHAR[], -- full load only: unchanged objects whose rows were not as they should be
