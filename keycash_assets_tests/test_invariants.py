@@ -26,17 +26,23 @@ from keycash_assets_tests.memory_bucket import MemoryBucket
 
 KEYS = ("prefix/a.json", "prefix/b.json", "prefix/c d.json", "prefix/é.json")
 
-# Few clients, days and amounts, so that requests meet; and, less often, values that are traps.
-clients = st.sampled_from(["c1", "c2", "c3", "\\u00633", "", *hostile.STRINGS])
-amounts = st.sampled_from(["0", "1", "10.50", '"7.25"', "1e3", "-1", "null", *hostile.NUMBERS])
-moments = st.sampled_from(
-    [
-        *("01/02/2022 10:00", "01/02/2022 10:01", "1/2/2022 10:0", "2022-01-02T13:00Z"),
-        *("01/03/2022 09:00", "2021-12-31", "31/01/2022", *hostile.DATES),
-    ]
+
+def _mostly(few: list[str], traps: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """One of a few values, so that requests meet, and one time in ten one that is a trap."""
+    return st.sampled_from([*few * (9 * len(traps) // len(few)), *traps])
+
+
+clients = _mostly(["c1", "c2", "c3"], ("\\u00633", "", *hostile.STRINGS))
+amounts = _mostly(["1", "10.50", "1e3"], ("0", "-1", "null", '"7.25"', *hostile.NUMBERS))
+moments = _mostly(
+    ["01/02/2022 10:00", "01/02/2022 10:01", "01/03/2022 09:00"],
+    ("1/2/2022 10:0", "2022-01-02T13:00Z", "31/01/2022", "2021-12-31", *hostile.DATES),
 )
 others = st.sampled_from(
-    ["", ', "name": "N"', ', "canal": [1.10]', ', "i\\u0064": "c9"', ', "credito_solicitado": 5']
+    [
+        *("", "", "", "", ', "name": "N"', ', "canal": [1.10]'),
+        *(', "i\\u0064": "c9"', ', "credito_solicitado": 5'),
+    ]
 )
 records = st.builds(
     '{{"id": "{}", "credito_solicitado": {}, "data_solicitacao": "{}"{}}}'.format,
@@ -45,17 +51,20 @@ records = st.builds(
     moments,
     others,
 )
+others_than_records = st.sampled_from(["7", "null", "[]", '"{"', *hostile.OTHERS])
 # Whether a run is killed between its load and its metric.
 killed = st.sampled_from([False, False, False, True])
-elements = records | st.sampled_from(["7", "null", "[]", '"{"', *hostile.OTHERS])
+elements = st.sampled_from([*["record"] * 9, "other"]).flatmap(
+    {"record": records, "other": others_than_records}.__getitem__
+)
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> bytes:
     """An object of any shape that the contract allows, or of none."""
-    chosen = draw(st.lists(elements, max_size=4))
+    chosen = draw(st.lists(elements, min_size=draw(st.sampled_from([0, 3, 3])), max_size=6))
     array = f"[{', '.join(chosen)}]"
-    shape = draw(st.sampled_from(["clientes", "array", "lines", "record", "garbage"]))
+    shape = draw(st.sampled_from([*["clientes", "array", "lines"] * 3, "record", "garbage"]))
     if shape == "garbage":
         return draw(st.sampled_from([b"", b"\n", b"{", b"\xff\xfe{", b"[1", b"\x1f\x8b", b"NaN"]))
     if shape == "lines":
@@ -70,6 +79,9 @@ def documents(draw: st.DrawFn) -> bytes:
     data = (draw(st.sampled_from(["", "\ufeff"])) + text).encode()
     packings: list[Callable[[bytes], bytes]] = [bytes, bytes, gzip.compress, zstandard.compress]
     return draw(st.sampled_from(packings))(data)
+
+
+contents = st.dictionaries(st.sampled_from(KEYS), documents(), min_size=1)
 
 
 class Histories(RuleBasedStateMachine):
@@ -91,10 +103,12 @@ class Histories(RuleBasedStateMachine):
         # Whether the last run came to its end: a killed one leaves the metric to the next.
         self.is_metric_up_to_date = True
 
-    @initialize()
-    def create(self) -> None:
-        """An empty warehouse."""
+    @initialize(contents=contents)
+    def create(self, contents: dict[str, bytes]) -> None:
+        """A warehouse that holds some objects already: histories are short."""
         create_tables(self.connection)
+        self.put(contents)
+        self.load_new(retract=False, ticks=1, is_killed=False)
 
     @rule(anew=st.booleans())
     def publish(self, anew: bool) -> None:
@@ -114,18 +128,19 @@ class Histories(RuleBasedStateMachine):
         self.connection.close()
         self.connection = connect_to_write(self.warehouse)
 
-    @rule(key=st.sampled_from(KEYS), content=documents())
-    def put(self, key: str, content: bytes) -> None:
-        """A new object, or another version of one."""
-        self.bucket.put(key, content)
-        self.puts += 1
-        self.objects[key] = (self.puts, content)
+    @rule(contents=contents)
+    def put(self, contents: dict[str, bytes]) -> None:
+        """New objects, or other versions of those that are there."""
+        for key, content in contents.items():
+            self.bucket.put(key, content)
+            self.puts += 1
+            self.objects[key] = (self.puts, content)
 
     @rule(key=st.sampled_from(KEYS), other=st.sampled_from(KEYS))
     def copy(self, key: str, other: str) -> None:
         """The same content again, under its own key or under another."""
         if key in self.objects:
-            self.put(other, self.objects[key][1])
+            self.put({other: self.objects[key][1]})
 
     @rule(key=st.sampled_from(KEYS))
     def delete(self, key: str) -> None:
