@@ -1,12 +1,22 @@
 """What becomes of an object over its life: put, put again, changed, broken, mended."""
 
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from keycash_assets.definitions import build_definitions
+from keycash_assets.errors import WarehouseError
+from keycash_assets.loading import load_everything_again, load_everything_new
+from keycash_assets.metric import update_credit_per_day
+from keycash_assets.publishing import publish
 from keycash_assets.sources import fetch_source_files
 from keycash_assets.uploading import upload
+from keycash_assets.warehouse import connect_to_write, transaction
+from keycash_assets_tests.memory_bucket import MemoryBucket
 from keycash_assets_tests.platform import Platform, credit_request, document
 
 CURRENT = "SELECT object_key, object_etag, status FROM object_ledger WHERE status <> 'replaced'"
@@ -152,6 +162,40 @@ def test_a_full_load_mends_what_somebody_damaged_and_names_it(platform: Platform
     assert objects == [platform.bucket.key_of("a.json")]
     failed = [check.check_name for check in run.get_asset_check_evaluations() if not check.passed]
     assert failed == ["full_load_agrees"]
+
+
+def test_a_full_load_after_a_killed_run_finds_nothing_wrong(tmp_path: Path) -> None:
+    """It would name days that differ: only the metric of a run killed after its load is missing."""
+    bucket = MemoryBucket()
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        for client in ("c1", "c2"):
+            bucket.put("prefix/a.json", document(credit_request(client, 100)))
+            load_everything_new(connection, bucket, "killed before its metric")
+        summary = load_everything_again(connection, bucket, "full")
+        assert (summary.differing_days, summary.differing_objects) == ((), ())
+        assert connection.execute("SELECT sum(requests) FROM credit_per_day").fetchall() == [(1,)]
+
+
+def test_a_retraction_that_only_the_policy_brings_about_is_a_load(tmp_path: Path) -> None:
+    """Publishing by itself would forget which requests the metric still has to take out."""
+    bucket = MemoryBucket()
+    warehouse = tmp_path / "keycash.duckdb"
+    published = tmp_path / "published" / "keycash.duckdb"
+    bucket.put("prefix/a.json", document(credit_request("c1", 100)))
+    with closing(connect_to_write(str(warehouse))) as connection, ExitStack() as lease:
+        load_everything_new(connection, bucket, "loaded")
+        bucket.delete("prefix/a.json")
+        load_everything_new(connection, bucket, "kept")
+        with transaction(connection):
+            update_credit_per_day(connection, "metric", datetime.now(timezone.utc))
+        retracted = load_everything_new(connection, bucket, "killed", retract=True)
+        assert retracted.objects_deleted == 1
+        with pytest.raises(WarehouseError, match="has not taken in the load of run killed"):
+            publish(connection, str(warehouse), published, "publishing alone", lease)
+        with transaction(connection):
+            update_credit_per_day(connection, "metric", datetime.now(timezone.utc))
+        assert connection.execute("FROM credit_per_day").fetchall() == []
+        assert load_everything_new(connection, bucket, "again", retract=True).objects_seen == 0
 
 
 def test_an_object_that_vanishes_keeps_its_rows(platform: Platform) -> None:
