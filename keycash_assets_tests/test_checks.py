@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from keycash_assets.backlog import find_unaccounted
-from keycash_assets.checks import METRIC_CHECKS, find_offenders
+from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS, find_offenders
 from keycash_assets.loading import load_everything_new
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests.living_platform import wait_for
@@ -113,6 +113,20 @@ def test_an_update_that_forgets_a_client_is_found(
         connection.execute("UPDATE load_history SET credit_per_day_at = now()")
         found = find_offenders(connection, exact, everything=False)[1]
         assert found == find_offenders(connection, exact, everything=True)[1] != []
+
+
+def test_a_record_that_stands_in_the_place_of_another_is_found(platform: Platform) -> None:
+    """As many rows as the ledger counts, and yet one record twice and another not at all."""
+    platform.put({"a.json": document(credit_request("c1"), credit_request("c2"))})
+    (once,) = (check for check in LANDING_CHECKS if check.name == "records_are_loaded_once")
+    resources = platform.definitions.resources or {}
+    with connect_to_write(resources["warehouse"].database) as connection:
+        load_everything_new(connection, platform.bucket, "a run")
+        assert find_offenders(connection, once, everything=False)[1] == []
+        connection.execute("UPDATE landing_table SET record_index = 0")
+        found = find_offenders(connection, once, everything=False)[1]
+        assert found == [(platform.bucket.key_of("a.json"), 0, 2)]
+        assert found == find_offenders(connection, once, everything=True)[1]
 
 
 @pytest.mark.parametrize("job", ["ingest_objects", "full_load"])

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-# Imports are no part of a load: the platform's processes have all of these before they begin.
+# Imports are no part of a load.
 import duckdb  # noqa: F401
 import obstore  # noqa: F401
 import pandas as pd  # noqa: F401  pyarrow imports it with the first array, if it is there
