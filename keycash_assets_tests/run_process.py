@@ -6,7 +6,6 @@ stop at one of them; nothing of this is in the product.
 """
 
 import functools
-import inspect
 import json
 import os
 import resource
@@ -14,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,15 +143,17 @@ class _Moments:
         self._order = order
         self._say = say
         self._reached: Counter[str] = Counter()
+        self._one_at_a_time = threading.Lock()
 
     def reached(self, moment: str) -> None:
-        self._reached[moment] += 1
-        if self._order.trace:
-            self._say(moment=moment)
-        if moment == self._order.moment and self._reached[moment] == self._order.count:
-            self._say(at=moment)
-            while self._order.hold:
-                signal.pause()
+        with self._one_at_a_time:
+            self._reached[moment] += 1
+            if self._order.trace:
+                self._say(moment=moment)
+            if moment == self._order.moment and self._reached[moment] == self._order.count:
+                self._say(at=moment)
+                while self._order.hold:
+                    signal.pause()
 
     def watch(self, owner: Any, attribute: str, name: Callable[..., str]) -> None:
         """Say when a function is called and when it has returned.
@@ -168,8 +170,6 @@ class _Moments:
             called = name(*arguments, **named)
             self.reached(f"before {called}")
             result = original(*arguments, **named)
-            if inspect.isawaitable(result):
-                return self._awaited(result, called)
             self.reached(f"after {called}")
             return result
 
@@ -188,11 +188,6 @@ class _Moments:
 
         self._replace(owner, attribute, original, watched)
 
-    async def _awaited(self, result: Any, called: str) -> Any:
-        value = await result
-        self.reached(f"after {called}")
-        return value
-
     @staticmethod
     def _replace(owner: Any, attribute: str, original: Any, watched: Any) -> None:
         setattr(owner, attribute, watched)
@@ -208,7 +203,7 @@ def _watch_everything(moments: _Moments) -> None:
 
     from keycash_assets import block_copy, loading, sql, warehouse
 
-    for function in ("list", "head_async", "get_async", "get_range_async", "get_ranges_async"):
+    for function in ("list", "head", "get", "get_range"):
         moments.watch(obstore, function, lambda *_, f=function, **__: f"request {f}")
     moments.watch(loading, "read_parts", lambda *_, **__: "parsing")
     moments.watch(sql, "statement", lambda name: name)
