@@ -332,16 +332,21 @@ def _arrivals(
 ) -> "Iterator[tuple[Mapping[str, pa.Table], int]]":
     """Fetch and read the versions; tables to insert, with the number of objects that end in them.
 
-    What becomes of each object is appended to ``outcomes`` when it is read.
+    What becomes of each object is appended to ``outcomes`` when it is read. Of one key a load takes
+    in one version, whatever was listed or asked for: another one is left to the next load.
     """
     arrival = _Arrival()
+    taken_in: set[str] = set()
     fetched_batches = map(bucket.fetch, batches(versions, MAX_MEMORY_BYTES, BATCH_OBJECTS))
     for batch in one_ahead(fetched_batches):
         for fetched in batch:
             arrival.finished += 1
-            entry = entries.get(fetched.version.key)
-            if _is_deferred(fetched, entry):
+            key = fetched.version.key
+            entry = entries.get(key)
+            # Content under both y and y/ is listed as two versions of y.
+            if key in taken_in or _is_deferred(fetched, entry):
                 continue
+            taken_in.add(key)
             outcome, parts = _opened(fetched, entry, summary, again=again)
             outcomes.append(outcome)
             for part in outcome.count(parts):

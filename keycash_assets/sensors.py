@@ -100,7 +100,9 @@ def s3_object_sensor(
         return dg.SkipReason(f"Not known whether anything is new: {error}")
     if queue is not None and hints is not None:
         delete_settled(queue, hints, context.log)
-        backlog = replace(backlog, new=latest_of_each_key([*backlog.new, *hints.new]))
+    hinted = hints.new if hints is not None else ()
+    # A key has one partition; and what stands under both y and y/ is listed as two versions of y.
+    backlog = replace(backlog, new=latest_of_each_key([*backlog.new, *hinted]))
     cursor = progress.cursor()
     if not backlog.new and not backlog.vanished:
         if hints is not None and not lists:

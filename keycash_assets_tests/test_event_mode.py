@@ -311,6 +311,36 @@ def test_content_under_a_key_that_ends_in_a_slash_is_quarantined(event_platform:
     assert event_platform.warehouse(ledger) == expected
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_content_under_a_key_with_and_without_a_slash_is_loaded_once(
+    event_platform: Platform, is_same: bool
+) -> None:
+    """Both are listed as versions of one key: it would have two partitions, or its rows twice."""
+    content = document(credit_request())
+    event_platform.put({"y/": content if is_same else document(credit_request("other"))})
+    event_platform.wait_for_another_second()
+    event_platform.put({"y": content, "z.json": document(credit_request("z"))})
+    rows = "SELECT object_key, record_index, id FROM landing_table ORDER BY ALL"
+    ledger = "SELECT object_key, status FROM object_ledger ORDER BY ALL"
+    loaded = event_platform.tick()
+    assert loaded is not None
+    assert loaded.success
+    expected = event_platform.warehouse(rows)
+    assert [(key, index) for key, index, _ in expected] == [
+        (f"{PREFIX}/y", 0),
+        (f"{PREFIX}/z.json", 0),
+    ]
+    for job in ("full_load", "ingest_objects"):
+        assert event_platform.run(job).success
+        assert event_platform.warehouse(rows) == expected
+        assert event_platform.warehouse(ledger) == [
+            (f"{PREFIX}/y", "loaded"),
+            (f"{PREFIX}/z.json", "loaded"),
+        ]
+    event_platform.cursor = None  # the next tick lists the bucket again
+    assert (event_platform.tick() is None) == is_same
+
+
 def test_a_key_that_the_client_cannot_ask_for_stops_nothing(event_platform: Platform) -> None:
     """S3 takes such keys: one of them would end every listing, and all other objects would wait."""
     unaskable = ["a//b.json", "a/../b.json", "./c.json", "t\x01.json"]

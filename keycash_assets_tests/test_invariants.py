@@ -157,9 +157,7 @@ class Histories(RuleBasedStateMachine):
         self._listed(retract=retract)
         self._go_on_to_the_metric(is_killed=is_killed)
 
-    @rule(
-        keys=st.lists(st.sampled_from(KEYS), unique=True), batches=st.booleans(), is_killed=killed
-    )
+    @rule(keys=st.lists(st.sampled_from(KEYS)), batches=st.booleans(), is_killed=killed)
     def load_partitions(self, keys: list[str], batches: bool, is_killed: bool) -> None:
         """What a run of some partitions does, or one for each, whether they are new or not."""
         for batch in [[key] for key in keys] if batches else [keys]:
@@ -167,9 +165,9 @@ class Histories(RuleBasedStateMachine):
         self._taken_in(*keys)
         self._go_on_to_the_metric(is_killed=is_killed)
 
-    @rule(keys=st.lists(st.sampled_from(KEYS), unique=True), is_killed=killed)
+    @rule(keys=st.lists(st.sampled_from(KEYS)), is_killed=killed)
     def replay(self, keys: list[str], is_killed: bool) -> None:
-        """What a replay does."""
+        """What a replay does, of keys that a person may have named twice."""
         load_again(self.connection, self.bucket, keys, self._next_run())
         self._taken_in(*keys, again=True)
         self._go_on_to_the_metric(is_killed=is_killed)

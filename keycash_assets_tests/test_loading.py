@@ -1,18 +1,22 @@
 """What becomes of an object over its life: put, put again, changed, broken, mended."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import WarehouseError
 from keycash_assets.loading import load_everything_again, load_everything_new
 from keycash_assets.metric import update_credit_per_day
 from keycash_assets.publishing import publish
+from keycash_assets.reading import FetchedObject
 from keycash_assets.sources import fetch_source_files
 from keycash_assets.uploading import upload
 from keycash_assets.warehouse import connect_to_write, transaction
@@ -196,6 +200,27 @@ def test_a_retraction_that_only_the_policy_brings_about_is_a_load(tmp_path: Path
             update_credit_per_day(connection, "metric", datetime.now(timezone.utc))
         assert connection.execute("FROM credit_per_day").fetchall() == []
         assert load_everything_new(connection, bucket, "again", retract=True).objects_seen == 0
+
+
+class _TwoVersionsOfOneKey(MemoryBucket):
+    """Lists y and y/, of which S3 would hand out both if y were overwritten in between."""
+
+    def pages(self, after: str | None = None) -> Iterator[pa.Table]:
+        for content in (b"[1]", b"[2]"):
+            self.put("prefix/y", content)
+            yield from super().pages(after)
+
+    def fetch(self, versions: Sequence[ObjectVersion]) -> list[FetchedObject]:
+        return [FetchedObject(version, b"[1]", version.etag) for version in versions]
+
+
+def test_a_load_takes_in_one_version_of_a_key(tmp_path: Path) -> None:
+    """The rows of both would stand beside each other."""
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        summary = load_everything_new(connection, _TwoVersionsOfOneKey(), "run")
+        assert (summary.objects_loaded, summary.objects_deferred) == (1, 1)
+        rows = connection.execute("SELECT record FROM landing_table").fetchall()
+        assert rows == [("1",)]
 
 
 def test_an_object_that_vanishes_keeps_its_rows(platform: Platform) -> None:
