@@ -21,6 +21,22 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 OFFENDERS_SHOWN = 20
+_COUNTED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Offenders:
+    """What the query of a check found: nothing, where all is well.
+
+    Attributes:
+        names: The names of the query's columns.
+        first: The first of them, ``OFFENDERS_SHOWN`` at most: there may be as many as records.
+        count: How many there are.
+    """
+
+    names: Sequence[str]
+    first: list[tuple[object, ...]]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -113,35 +129,24 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
     )
 
 
-def result(
-    check: Check, names: Sequence[str], offenders: Sequence[tuple[object, ...]]
-) -> dg.AssetCheckResult:
+def result(check: Check, offenders: Offenders) -> dg.AssetCheckResult:
     """Say whether the check passed, and list the first offenders."""
     warning = dg.AssetCheckSeverity.WARN
+    shown = dg.MetadataValue.md(markdown_table(offenders.names, offenders.first))
     return dg.AssetCheckResult(
         check_name=check.name,
         asset_key=check.asset,
-        passed=not offenders,
+        passed=not offenders.count,
         severity=warning if check.is_warning else dg.AssetCheckSeverity.ERROR,
-        description=f"{len(offenders)} offenders" if offenders else "no offenders",
+        description=f"{offenders.count} offenders" if offenders.count else "no offenders",
         metadata={
-            "offenders": len(offenders),
-            **(
-                {
-                    "the first of them": dg.MetadataValue.md(
-                        markdown_table(names, offenders[:OFFENDERS_SHOWN])
-                    )
-                }
-                if offenders
-                else {}
-            ),
+            "offenders": offenders.count,
+            **({"the first of them": shown} if offenders.count else {}),
         },
     )
 
 
-def find_offenders(
-    connection: "Connection", check: Check, *, everything: bool
-) -> tuple[list[str], list[tuple[object, ...]]]:
+def find_offenders(connection: "Connection", check: Check, *, everything: bool) -> Offenders:
     """Run the query of a check.
 
     Args:
@@ -149,14 +154,15 @@ def find_offenders(
         check: The check.
         everything: Whether it looks at all that is stored. Otherwise, where that is enough, only at
             what loads have changed since the last publication: it costs what is new.
-
-    Returns:
-        The names of the query's columns, and the offenders.
     """
     scope = {"everything": everything} if check.follows_loads else {}
     query = connection.execute(statement(f"checks/{check.name}"), scope)
     names = [column[0] for column in query.description or []]
-    return names, query.fetchall()
+    first = query.fetchmany(OFFENDERS_SHOWN)
+    count = len(first)
+    while more := len(query.fetchmany(_COUNTED_AT_ONCE)):
+        count += more
+    return Offenders(names, first, count)
 
 
 @dg.multi_asset_check(
@@ -173,13 +179,16 @@ def landing_checks(
         for check in LANDING_CHECKS:
             if check.name not in chosen:
                 continue
-            names, offenders = find_offenders(connection, check, everything=everything)
+            offenders = find_offenders(connection, check, everything=everything)
             if check.name == "objects_are_accounted_for":
-                offenders += [
-                    (version.key, None, 0, None, 0, None, 0, 0)
-                    for version in find_unaccounted(connection, object_store.bucket())
-                ]
-            yield result(check, names, offenders)
+                missing = find_unaccounted(connection, object_store.bucket())
+                rows = [(version.key, None, 0, None, 0, None, 0, 0) for version in missing]
+                offenders = Offenders(
+                    offenders.names,
+                    [*offenders.first, *rows][:OFFENDERS_SHOWN],
+                    offenders.count + len(rows),
+                )
+            yield result(check, offenders)
 
 
 @dg.multi_asset_check(
@@ -196,4 +205,4 @@ def metric_checks(
         for check in METRIC_CHECKS:
             if check.name in chosen:
                 found = find_offenders(connection, check, everything=everything)
-                yield result(check, *found)
+                yield result(check, found)

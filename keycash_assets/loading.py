@@ -33,6 +33,9 @@ BATCH_OBJECTS = 5_000
 INSERT_BYTES = 64 * 1024**2
 """Text inserted at once, about. With the batch it bounds the memory that a load takes."""
 
+INSERT_ROWS = 1_000_000
+"""Rows inserted at once, about: small ones take more memory than their text."""
+
 BATCH_ROWS = 65_536
 """Records that one of DuckDB's threads takes at a time."""
 
@@ -285,6 +288,13 @@ class _Arrival:
         self.elements += part.elements
         self.not_json += [(version, entry) for entry in part.not_json]
         self.size_bytes += sum(map(len, part.elements))
+        self.size_bytes += sum(len(entry.raw) + len(entry.reason) for entry in part.not_json)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is to be inserted before more is added."""
+        rows = len(self.elements) + len(self.not_json)
+        return self.size_bytes >= INSERT_BYTES or rows >= INSERT_ROWS
 
 
 def _load(
@@ -351,7 +361,7 @@ def _arrivals(
             outcomes.append(outcome)
             for part in outcome.count(parts):
                 arrival.add(fetched.version, part, outcome.records - len(part.elements))
-                if arrival.size_bytes >= INSERT_BYTES:
+                if arrival.is_full:
                     yield _tables(arrival), arrival.finished - 1
                     arrival = _Arrival(finished=1)
         if len(arrival.stretches) >= BATCH_OBJECTS:

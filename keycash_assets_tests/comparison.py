@@ -95,7 +95,7 @@ def failed_checks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple
         check.name: [
             offender
             for everything in (False, True)
-            for offender in find_offenders(connection, check, everything=everything)[1]
+            for offender in find_offenders(connection, check, everything=everything).first
         ]
         for check in (*LANDING_CHECKS, *METRIC_CHECKS)
         if check.blocking

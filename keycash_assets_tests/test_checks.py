@@ -107,12 +107,12 @@ def test_an_update_that_forgets_a_client_is_found(
     (exact,) = (check for check in METRIC_CHECKS if check.name == "credit_per_day_is_exact")
     resources = platform.definitions.resources or {}
     with connect_to_write(resources["warehouse"].database) as connection:
-        assert find_offenders(connection, exact, everything=False)[1] == []
+        assert find_offenders(connection, exact, everything=False).first == []
         platform.put(arriving)
         load_everything_new(connection, platform.bucket, "a run")
         connection.execute("UPDATE load_history SET credit_per_day_at = now()")
-        found = find_offenders(connection, exact, everything=False)[1]
-        assert found == find_offenders(connection, exact, everything=True)[1] != []
+        found = find_offenders(connection, exact, everything=False).first
+        assert found == find_offenders(connection, exact, everything=True).first != []
 
 
 def test_a_record_that_stands_in_the_place_of_another_is_found(platform: Platform) -> None:
@@ -122,11 +122,11 @@ def test_a_record_that_stands_in_the_place_of_another_is_found(platform: Platfor
     resources = platform.definitions.resources or {}
     with connect_to_write(resources["warehouse"].database) as connection:
         load_everything_new(connection, platform.bucket, "a run")
-        assert find_offenders(connection, once, everything=False)[1] == []
+        assert find_offenders(connection, once, everything=False).first == []
         connection.execute("UPDATE landing_table SET record_index = 0")
-        found = find_offenders(connection, once, everything=False)[1]
+        found = find_offenders(connection, once, everything=False).first
         assert found == [(platform.bucket.key_of("a.json"), 0, 2)]
-        assert found == find_offenders(connection, once, everything=True)[1]
+        assert found == find_offenders(connection, once, everything=True).first
 
 
 @pytest.mark.parametrize("job", ["ingest_objects", "full_load"])

@@ -92,7 +92,7 @@ class History:
         checks = [*LANDING_CHECKS, *(METRIC_CHECKS if metric else ())]
         for check in checks:
             if check.blocking:
-                assert find_offenders(connection, check, everything=True)[1] == [], check.name
+                assert find_offenders(connection, check, everything=True).first == [], check.name
         versions = connection.execute(
             "SELECT object_key, object_etag FROM object_ledger WHERE status <> 'replaced'"
         ).fetchall()

@@ -188,7 +188,7 @@ def _round(connection: "Connection", bucket: Bucket) -> dict[str, float]:
     }
     offenders: list[object] = []
     seconds["from scratch"] = _seconds(
-        lambda: offenders.extend(find_offenders(connection, _EXACT, everything=True)[1])
+        lambda: offenders.extend(find_offenders(connection, _EXACT, everything=True).first)
     )
     if offenders:
         raise BenchmarkError(f"The metric is not the one from scratch: {offenders[:3]}")
