@@ -30,14 +30,17 @@ if TYPE_CHECKING:
 BATCH_OBJECTS = 5_000
 """Objects fetched at once; their bytes are at most ``MAX_MEMORY_BYTES``, or one larger object."""
 
-INSERT_BYTES = 64 * 1024**2
+INSERT_BYTES = 32 * 1024**2
 """Text inserted at once, about. With the batch it bounds the memory that a load takes."""
 
 INSERT_ROWS = 1_000_000
 """Rows inserted at once, about: small ones take more memory than their text."""
 
 BATCH_ROWS = 65_536
-"""Records that one of DuckDB's threads takes at a time."""
+"""Records that one of DuckDB's threads takes at a time, at the most."""
+
+BATCH_BYTES = 1024**2
+"""Text of them, or one record: typing takes a multiple of it in memory, in each thread."""
 
 
 @dataclass(frozen=True)
@@ -465,14 +468,27 @@ def _settle(
 
 
 def _once(table: "pa.Table") -> "pa.RecordBatchReader":
-    """A table that can be read once, and is let go then.
+    """A table of records or quarantine that can be read once, and is let go then.
 
     DuckDB keeps what is registered until the transaction ends: all records of a load, otherwise.
     """
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
-    batches = table.to_batches(max_chunksize=BATCH_ROWS)
-    return pa.RecordBatchReader.from_batches(table.schema, iter(batches))
+    return pa.RecordBatchReader.from_batches(table.schema, _batches(table))
+
+
+def _batches(table: "pa.Table") -> "Iterator[pa.RecordBatch]":
+    import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
+
+    text = "record" if "record" in table.column_names else "raw"
+    ends = np.cumsum(pc.binary_length(table[text]).to_numpy(), dtype=np.int64)
+    start = 0
+    while start < len(ends):
+        limit = BATCH_BYTES + (ends[start - 1] if start else 0)
+        end = max(start + 1, int(np.searchsorted(ends, limit, "right")))
+        batch = table.slice(start, min(end - start, BATCH_ROWS))
+        yield from batch.to_batches()
+        start += len(batch)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What becomes of an object over its life: put, put again, changed, broken, mended."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -10,6 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from keycash_assets import loading
+from keycash_assets.core import documents
 from keycash_assets.core.objects import ObjectVersion
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import WarehouseError
@@ -221,6 +224,43 @@ def test_a_load_takes_in_one_version_of_a_key(tmp_path: Path) -> None:
         assert (summary.objects_loaded, summary.objects_deferred) == (1, 1)
         rows = connection.execute("SELECT record FROM landing_table").fetchall()
         assert rows == [("1",)]
+
+
+def test_a_record_of_thousands_of_fields_is_typed_like_any_other(tmp_path: Path) -> None:
+    """Typing went over all fields for each of them: memory ran out, and no load came through."""
+    more = {f"field {number}": number for number in range(40_000)}
+    record = json.dumps({**credit_request("c1", 100), **more})
+    bucket = MemoryBucket()
+    bucket.put("prefix/a.json", f"[{record}]".encode())
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        load_everything_new(connection, bucket, "run")
+        rows = connection.execute("SELECT id, extra, problems FROM landing_table").fetchall()
+    ((client, extra, problems),) = rows
+    assert (client, problems) == ("c1", None)
+    assert json.loads(extra) == more
+
+
+def test_what_is_inserted_at_once_is_bounded_in_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small records take a hundred times the memory of their text, and so do unreadable lines."""
+    sizes = []
+
+    def insert(
+        connection: object, tables: Mapping[str, pa.Table], summary: loading.LoadSummary
+    ) -> None:
+        sizes.append(sum(map(len, tables.values())))
+
+    monkeypatch.setattr(loading, "_insert", insert)
+    monkeypatch.setattr(loading, "INSERT_ROWS", 100)
+    monkeypatch.setattr(documents, "PART_BYTES", 20)
+    bucket = MemoryBucket()
+    for name, unit in (("records", b"0\n"), ("lines that are not JSON", b"x\n0\n")):
+        bucket.put(f"prefix/{name}", unit * 1_000)
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        load_everything_new(connection, bucket, "run")
+    assert sum(sizes) == 3_000
+    assert max(sizes) <= 120
 
 
 def test_an_object_that_vanishes_keeps_its_rows(platform: Platform) -> None:

@@ -38,13 +38,19 @@ MAX_MEMORY_BYTES = 64 * 1024**2
 PART_BYTES = 1024**2
 """About how much text a part of an object holds; an element that is larger makes a part."""
 
-MAX_RECORD_BYTES = 16 * 1024**2
-"""An element, or a line, that is larger is quarantined, with the whole object if it has no lines."""
+MAX_RECORD_BYTES = 1024**2
+"""A record that is larger is quarantined: its line, or else the whole object.
+
+Typing takes up to a hundred times as much memory.
+"""
+
+MAX_LINE_BYTES = 16 * 1024**2
+"""A line that is larger is quarantined; it may be a document of many records."""
 
 MAX_ENVELOPE_BYTES = 4 * 1024**2
 """Fields beside ``clientes``: with more of them a document, or the line that it is, is quarantined.
 
-All lines of an object together may have as much as a record.
+All lines of an object together may have as much as one line.
 """
 
 MAX_FRAMED_BYTES = 1024**3
@@ -81,6 +87,8 @@ _FRAME_BYTES = 256
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\r\n]*,(?=[ \t\r\n]*\{)")
 _TAIL_BYTES = 64 * 1024
 _TRIES = 8
+# No version of Python follows JSON that deep.
+_DEEPEST = 100_000
 
 _CAN_GIVE_BACK = hasattr(mmap, "MADV_DONTNEED")
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
@@ -430,6 +438,7 @@ def _last_comma(window: bytes, start: int) -> int:
 
     Raises:
         msgspec.DecodeError: The array ends within the window.
+        RecursionError: It is nested too deeply.
     """
     depth = last = 0
     for found in _STRING_BRACKET_OR_COMMA.finditer(window):
@@ -438,6 +447,8 @@ def _last_comma(window: bytes, start: int) -> int:
             last = last if depth else found.end()
         else:
             depth += (token in b"[{") - (token in b"]}")
+            if depth > _DEEPEST:
+                raise RecursionError
             if depth < 0:
                 position = start + found.end()
                 raise msgspec.DecodeError(f"trailing characters (byte {position})")
@@ -519,16 +530,16 @@ def _members(text: _Text) -> tuple[tuple[str, object], ...]:
 def _is_closed(text: _Text) -> bool:
     """Whether the bracket that opens a text is closed by its last byte, however deep it goes.
 
-    Of a text that is larger than a record may be, it is taken to be.
+    Of a text that is larger than a line may be, it is taken to be.
     """
-    marks = np.frombuffer(_WHOLE_STRING.sub(b'""', text[:MAX_RECORD_BYTES]), np.uint8)
+    marks = np.frombuffer(_WHOLE_STRING.sub(b'""', text[:MAX_LINE_BYTES]), np.uint8)
     opening = np.isin(marks, np.frombuffer(b"[{", np.uint8))
     closing = np.isin(marks, np.frombuffer(b"]}", np.uint8))
     depth = np.cumsum(opening, dtype=np.int32) - np.cumsum(closing, dtype=np.int32)
     ends = np.flatnonzero(depth == 0)
     if len(ends) == 0:
-        return len(text) > MAX_RECORD_BYTES
-    return len(text) <= MAX_RECORD_BYTES and int(ends[0]) == len(marks) - 1
+        return len(text) > MAX_LINE_BYTES
+    return len(text) <= MAX_LINE_BYTES and int(ends[0]) == len(marks) - 1
 
 
 def _without_prefix(error: msgspec.DecodeError) -> str:
@@ -569,7 +580,7 @@ def _address(part: msgspec.Raw | _Text) -> int:
 def _blocks_of_lines(text: _Text) -> Iterator[list[bytes]]:
     """The lines, without their ends, in lists of about ``PART_BYTES``.
 
-    One that is larger than a record may be is cut off somewhere behind that size.
+    One that is larger than a line may be is cut off somewhere behind that size.
     """
     begun = b""
     for start in range(0, len(text), PART_BYTES):
@@ -578,7 +589,7 @@ def _blocks_of_lines(text: _Text) -> Iterator[list[bytes]]:
         if end:
             yield (begun + block[: end - 1]).split(b"\n")
             begun = block[end:]
-        elif len(begun) <= MAX_RECORD_BYTES:
+        elif len(begun) <= MAX_LINE_BYTES:
             begun += block
     if begun:
         yield begun.split(b"\n")
@@ -590,8 +601,8 @@ def _read_line(line: bytes) -> _Value:
     Raises:
         _NotJsonError: It is none, or too large.
     """
-    if len(line) > MAX_RECORD_BYTES:
-        raise _RefusedError(f"a line of more than {MAX_RECORD_BYTES:,} bytes")
+    if len(line) > MAX_LINE_BYTES:
+        raise _RefusedError(f"a line of more than {MAX_LINE_BYTES:,} bytes")
     return _read_value(line)
 
 
@@ -608,7 +619,7 @@ def _has_readable_line(text: _Text) -> bool:
 def _read_lines(text: _Text) -> Iterator[Part]:
     """Read newline-delimited JSON: a line that is not JSON is set aside, the others count."""
     first = 1
-    envelope_room = MAX_RECORD_BYTES
+    envelope_room = MAX_LINE_BYTES
     for lines in _blocks_of_lines(text):
         plain = _plain_lines(lines)
         for part in _any_lines(lines, first, envelope_room) if plain is None else [plain]:
@@ -621,7 +632,7 @@ def _plain_lines(lines: list[bytes]) -> Part | None:
     """Lines of which each is a record; None where one is anything else."""
     block = b"\n".join(lines)
     # The field may be spelled with escapes.
-    if len(block) > MAX_RECORD_BYTES or b"clientes" in block or b"\\u" in block:
+    if max(map(len, lines)) > MAX_RECORD_BYTES or b"clientes" in block or b"\\u" in block:
         return None
     try:
         elements = [_decode_value(line) for line in lines if line]
@@ -643,7 +654,7 @@ def _any_lines(lines: list[bytes], first: int, envelope_room: int) -> Iterator[P
             if envelope_room < 0 and value.envelope is not None:
                 raise _RefusedError(
                     f"with this line the fields beside {ENVELOPE_FIELD!r} have more than "
-                    f"{MAX_RECORD_BYTES:,} bytes"
+                    f"{MAX_LINE_BYTES:,} bytes"
                 )
         except _NotJsonError as error:
             part.not_json.append(NotJson(number, line[:MAX_QUARANTINED_BYTES], str(error)))

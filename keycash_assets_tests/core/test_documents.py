@@ -1,4 +1,3 @@
-import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -100,6 +99,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {
         "PART_BYTES": 16,
         "MAX_RECORD_BYTES": 100,
+        "MAX_LINE_BYTES": 100,
         "MAX_ENVELOPE_BYTES": 60,
         "MAX_FRAMED_BYTES": 1_000,
     }

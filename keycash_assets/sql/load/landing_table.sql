@@ -1,7 +1,7 @@
 -- Types the verbatim records of arriving_records and says why one cannot count.
 -- Parameters: $loaded_at, $run_id, $member (regular expression of a member of an object, its value as group 1).
 INSERT INTO landing_table
-WITH fields AS (
+WITH objects AS (
     SELECT
         object_key,
         object_etag,
@@ -9,18 +9,6 @@ WITH fields AS (
         record,
         CASE WHEN starts_with(record, '{') THEN 'OBJECT' ELSE json_type(record) END AS record_type,
         CASE WHEN record_type = 'OBJECT' THEN json_keys(record) ELSE [] END AS keys,
-        CASE WHEN list_contains(keys, 'data_solicitacao') THEN 'data_solicitacao' ELSE 'data_solicitada' END AS date_key,
-        ['id', 'name', 'idade', 'credito_solicitado', date_key] AS known_keys,
-        -- Nearly every record has just these fields in this order: the lists are gone through only where one has not.
-        keys = known_keys AS is_usual,
-        CASE
-            WHEN is_usual THEN []
-            ELSE list_filter(keys, lambda key: NOT list_contains(known_keys, key))
-        END AS other_keys,
-        CASE
-            WHEN is_usual THEN []
-            ELSE list_filter(known_keys, lambda known: len(list_filter(keys, lambda key: key = known)) > 1)
-        END AS duplicate_keys,
         -- JSON texts of the fields, the first where one stands twice; NULL for null as for one that is missing.
         json_transform(
             record,
@@ -34,6 +22,31 @@ WITH fields AS (
             }'
         ) AS json
     FROM arriving_records
+),
+
+known AS (
+    SELECT
+        *,
+        CASE WHEN list_contains(keys, 'data_solicitacao') THEN 'data_solicitacao' ELSE 'data_solicitada' END AS date_key,
+        ['id', 'name', 'idade', 'credito_solicitado', date_key] AS known_keys
+    FROM objects
+),
+
+-- By itself, as what a lambda reaches out for is computed for each element unless it is a column.
+fields AS (
+    SELECT
+        *,
+        -- Nearly every record has just these fields in this order: the lists are gone through only where one has not.
+        keys = known_keys AS is_usual,
+        CASE
+            WHEN is_usual THEN []
+            ELSE list_filter(keys, lambda key: NOT list_contains(known_keys, key))
+        END AS other_keys,
+        CASE
+            WHEN is_usual THEN []
+            ELSE list_filter(known_keys, lambda known: len(list_filter(keys, lambda key: key = known)) > 1)
+        END AS duplicate_keys
+    FROM known
 ),
 
 -- DuckDB reads numbers with a fraction or an exponent as DOUBLE: their digits are taken from the text itself.
@@ -219,8 +232,13 @@ SELECT
         WHEN members_are_complete
             THEN concat(
                 '{',
+                -- In pairs, as a list that a lambda reaches out for is copied for each element.
                 array_to_string(
-                    list_filter(members, lambda member, position: list_contains(other_keys, keys[position])), ', '
+                    list_transform(
+                        list_filter(list_zip(members, keys), lambda pair: NOT list_contains(known_keys, pair[2])),
+                        lambda pair: pair[1]
+                    ),
+                    ', '
                 ),
                 '}'
             )
