@@ -44,7 +44,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except KeycashError as error:
-            raise click.ClickException(str(error)) from error
+            from keycash_assets.commands.console import printable
+
+            raise click.ClickException(printable(error)) from error
 
 
 @click.group(

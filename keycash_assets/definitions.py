@@ -30,6 +30,7 @@ from keycash_assets.resources import (
 )
 from keycash_assets.sensors import s3_object_sensor
 from keycash_assets.settings import RETRACT_DELETED, Settings
+from keycash_assets.sources import without_secrets
 
 
 @dg.definitions
@@ -59,7 +60,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         schedules=[daily_full_load],
         resources={
             "source_folder": SourceFolder(
-                source=settings.source, destination=str(settings.home / "raw_files")
+                source=without_secrets(settings.source),
+                destination=str(settings.home / "raw_files"),
             ),
             "object_store": ObjectStore(home=str(settings.home), objects_url=settings.objects_url),
             "bucket_events": BucketEvents(

@@ -15,7 +15,7 @@ from keycash_assets.bucket import Bucket, bucket_of
 from keycash_assets.event_queue import EventQueue
 from keycash_assets.publishing import publish
 from keycash_assets.settings import Settings
-from keycash_assets.sources import SourceFiles, fetch_source_files
+from keycash_assets.sources import SourceFiles, fetch_source_files, without_secrets
 from keycash_assets.warehouse import (
     LOCK_WAIT_SECONDS,
     connect_to_write,
@@ -31,7 +31,7 @@ class SourceFolder(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no
     """The files that are to be put into the bucket.
 
     Attributes:
-        source: ``KEYCASH_SOURCE``.
+        source: ``KEYCASH_SOURCE``, without what is secret in it: Dagster shows it, and keeps it.
         destination: Folder that a zip, a download or the sample is unpacked to.
     """
 
@@ -44,7 +44,9 @@ class SourceFolder(dg.ConfigurableResource):  # type: ignore[type-arg]  # has no
         Raises:
             SourceError: They cannot be had, or are not safe to unpack.
         """
-        return fetch_source_files(self.source, Path(self.destination))
+        complete = os.environ.get("KEYCASH_SOURCE", "")
+        is_it = without_secrets(complete) == self.source
+        return fetch_source_files(complete if is_it else self.source, Path(self.destination))
 
     def files(self) -> SourceFiles:
         """The files that the last ``fetch`` had at hand.

@@ -48,6 +48,7 @@ DOWNLOAD_SECONDS = 3600.0
 
 _CHUNK_BYTES = 1024**2
 _WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
 _ENCRYPTED_FLAG = 0x1
 _BY_HAND = (
     "Download the zip in a browser and set KEYCASH_SOURCE to its path, or to the folder that it "
@@ -119,7 +120,7 @@ def fetch_source_files(source: str, destination: Path) -> SourceFiles:
         elif is_web_address:
             downloaded = Path(staging, "download.zip")
             _download(source, downloaded)
-            skipped = _unpack(downloaded, new, origin=_without_query(source))
+            skipped = _unpack(downloaded, new, origin=without_secrets(source))
         else:
             skipped = _unpack(path, new, origin=str(path))
         if destination.exists():
@@ -201,6 +202,11 @@ def _source_file(name: str, path: Path) -> SourceFile:
 def _download(url: str, path: Path) -> None:
     from urllib.error import HTTPError  # noqa: PLC0415  most sources are not downloaded
 
+    if _CREDENTIALS.search(url):
+        raise SourceError(
+            f"KEYCASH_SOURCE is {without_secrets(url)} with a user or password before it, which is "
+            f"not supported. {_BY_HAND}"
+        )
     try:
         _receive(url, path)
     # URLError is an OSError; a malformed address is a ValueError.
@@ -208,7 +214,7 @@ def _download(url: str, path: Path) -> None:
         if isinstance(error, HTTPError):
             error.close()
         raise SourceError(
-            f"{_without_query(url)} could not be downloaded ({error}). {_BY_HAND}"
+            f"{without_secrets(url)} could not be downloaded ({error}). {_BY_HAND}"
         ) from error
 
 
@@ -244,9 +250,11 @@ def _receive(url: str, path: Path) -> None:
             raise ConnectionError(f"it ended after {received:,} of {expected:,} bytes")
 
 
-def _without_query(url: str) -> str:
-    """The URL as it may stand in a log: signed links carry their secret after the ``?``."""
-    return url.partition("?")[0]
+def without_secrets(source: str) -> str:
+    """A source as it may be shown: signed links carry their secret behind the ``?``."""
+    if not _WEB_ADDRESS.match(source):
+        return source
+    return _CREDENTIALS.sub("", source.partition("?")[0])
 
 
 def _unpack(archive: Path, folder: Path, origin: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import obstore
 import pytest
 
 from keycash_assets.bucket import bucket_of
@@ -11,6 +12,7 @@ from keycash_assets.settings import Settings
 from keycash_assets.sources import fetch_source_files
 from keycash_assets.uploading import upload
 from keycash_assets_tests.living_platform import keycash
+from keycash_assets_tests.platform import credit_request, document
 
 SAMPLE_TOTAL = "Total 58,640,025.49 over 31 days"
 
@@ -75,7 +77,30 @@ def test_replay_changes_nothing_that_files_do_not_say(home: Path) -> None:
     done = keycash(home, "replay", "credit_requests_01.json")
     assert done.returncode == 0, done.stderr
     assert "Replaying 1 objects" in done.stdout
-    assert "Nothing stands in quarantine" in keycash(home, "replay", "--quarantined").stdout
+    assert "Nothing to replay" in keycash(home, "replay", "--quarantined").stdout
+
+
+def test_what_stands_in_quarantine_is_opened_again_beside_what_has_been_deleted(
+    tmp_path: Path,
+) -> None:
+    """One broken object that was deleted would be missing, and keep all others from a replay."""
+    home, source = tmp_path / "home", tmp_path / "source"
+    source.mkdir()
+    for name in ("broken", "gone"):
+        (source / f"{name}.json").write_bytes(b"{")
+    (source / "good.json").write_bytes(document(credit_request("\x1b[2J[red]c1", 7)))
+    loaded = keycash(home, "run", KEYCASH_SOURCE=str(source))
+    assert loaded.returncode == 0, loaded.stderr
+    printed = keycash(home, "explain", "2022-01-02").stdout
+    assert r"\x1b[2J[red]c1" in printed, "a terminal would obey what a file says"
+    with LocalObjectStoreServer(home / "object_store").running():
+        settings = Settings.from_environment({"KEYCASH_HOME": str(home)})
+        bucket = bucket_of(settings, {})
+        obstore.delete(bucket._store, bucket.key_of("gone.json"))
+    done = keycash(home, "replay", "--quarantined")
+    assert done.returncode == 0, done.stderr
+    assert "left as they are: credit_requests/gone.json" in done.stdout
+    assert "Replaying 1 objects" in done.stdout
 
 
 def test_replay_of_an_object_that_is_not_there_says_so(home: Path) -> None:

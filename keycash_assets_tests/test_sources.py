@@ -15,11 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from dagster._serdes import serialize_value
 
 from keycash_assets import sources
 from keycash_assets.core.sample import sample_files
+from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import SourceError
+from keycash_assets.settings import Settings
 from keycash_assets.sources import SourceFiles, fetch_source_files
+from keycash_assets_tests.platform import dagster_instance
 
 Entries = list[tuple[str | zipfile.ZipInfo, bytes]]
 
@@ -643,6 +647,36 @@ def test_the_secret_of_a_signed_link_does_not_reach_the_log(
     with pytest.raises(SourceError) as raised:
         fetch_source_files(url, destination)
     assert "S3CR3T" not in str(raised.value)
+    with pytest.raises(SourceError, match="a user or password") as raised:
+        fetch_source_files(url.replace("://", "://user:S3CR3T@"), destination)
+    assert "S3CR3T" not in str(raised.value)
+
+
+def test_the_secret_of_a_signed_link_does_not_reach_dagster(
+    web_server: WebServer,
+    zip_content: bytes,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It keeps the settings of all resources, and shows metadata to whoever opens its UI."""
+    url = web_server.answer("/a.zip", sending(zip_content))
+    monkeypatch.setenv("KEYCASH_SOURCE", f"{url}?signature=S3CR3T")
+    settings = Settings.from_environment(os.environ)
+    definitions = build_definitions(settings)
+    job = definitions.resolve_job_def("upload_source_files")
+    settings.dagster_home.mkdir(parents=True)
+    with dagster_instance(settings) as instance:
+        run = job.execute_in_process(instance=instance)
+        (source,) = {
+            event.materialization.metadata["source"].value
+            for event in run.get_asset_materialization_events()
+            if "source" in event.materialization.metadata
+        }
+        shown = serialize_value(job.get_job_snapshot()) + str(run.all_events)
+    assert run.success
+    assert source == url
+    assert url in shown
+    assert "S3CR3T" not in shown
 
 
 @pytest.mark.parametrize(

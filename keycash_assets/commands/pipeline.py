@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from rich.markup import escape
 
 from keycash_assets.backlog import Backlog
 from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS
-from keycash_assets.commands.console import console
+from keycash_assets.commands.console import console, literal
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import KeycashError
 from keycash_assets.local.private_files import make_private_folder
 from keycash_assets.sensors import make_partitions, run_request
 from keycash_assets.settings import REPOSITORY, Settings
+from keycash_assets.sources import without_secrets
 
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 _PROPERTIES = {check.name: check.description for check in (*LANDING_CHECKS, *METRIC_CHECKS)}
@@ -148,7 +148,7 @@ def upload_source_files(settings: Settings, pipeline: Pipeline) -> None:
     """
     if not settings.uploads:
         return
-    console.print(f"[bold]Source files[/] from {settings.source}")
+    console.print(f"[bold]Source files[/] from {literal(without_secrets(settings.source))}")
     outcome = pipeline.upload()
     if not outcome.succeeded:
         raise KeycashError(f"The source files were not uploaded: {outcome.error}")
@@ -163,6 +163,6 @@ def print_outcome(outcome: RunOutcome) -> None:
         kind = (
             "" if check.passed else f" ({'blocking, ' if check.blocking else ''}{check.offenders})"
         )
-        console.print(f"  {mark} {check.name}{escape(kind)}: {escape(check.property)}")
+        console.print(f"  {mark} {check.name}{literal(kind)}: {literal(check.property)}")
     if outcome.error is not None:
-        console.print(f"[red]Run {outcome.run_id} failed:[/] {escape(outcome.error)}")
+        console.print(f"[red]Run {outcome.run_id} failed:[/] {literal(outcome.error)}")

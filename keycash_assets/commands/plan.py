@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from keycash_assets.bucket import bucket_of
-from keycash_assets.commands.console import console, print_table
+from keycash_assets.commands.console import console, literal, print_table
 from keycash_assets.errors import KeycashError
 from keycash_assets.loading import load_everything_new
 from keycash_assets.local.object_store_server import object_store_of
@@ -55,7 +55,7 @@ def plan(settings: Settings) -> None:
         finally:
             connection.close()
     if not objects:
-        console.print(f"Nothing new in {bucket.url}: the next tick loads nothing.")
+        console.print(f"Nothing new in {literal(bucket.url)}: the next tick loads nothing.")
         return
     print_table(
         f"The next tick in {bucket.url}",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from keycash_assets.bucket import bucket_of
-from keycash_assets.commands.console import console
+from keycash_assets.commands.console import console, literal
 from keycash_assets.commands.pipeline import Pipeline, dagster_instance, print_outcome
 from keycash_assets.errors import KeycashError
 from keycash_assets.loading import quarantined_keys
@@ -31,21 +31,27 @@ def replay(settings: Settings, keys: Sequence[str], *, quarantined: bool) -> boo
     refuse_beside_another_platform(settings)
     with object_store_of(settings):
         bucket = bucket_of(settings, os.environ)
-        wanted = list(keys)
+        in_quarantine: list[str] = []
         if quarantined:
             with published_connection(settings) as connection:
-                wanted += quarantined_keys(connection)
-        found = bucket.current_versions([*wanted, *map(bucket.key_of, wanted)])
+                in_quarantine = quarantined_keys(connection)
+        found = bucket.current_versions([*keys, *map(bucket.key_of, keys), *in_quarantine])
         there = set(found["object_key"].to_pylist())
-        chosen = [key if key in there else bucket.key_of(key) for key in wanted]
-        missing = [key for key, full in zip(wanted, chosen, strict=True) if full not in there]
+        named = [key if key in there else bucket.key_of(key) for key in keys]
+        missing = [key for key, full in zip(keys, named, strict=True) if full not in there]
         if missing:
             raise KeycashError(f"Not in {bucket.url}: {', '.join(missing)}.")
+        gone = sorted(set(in_quarantine) - there)
+        if gone:
+            console.print(
+                f"No longer in the bucket, so left as they are: {literal(', '.join(gone))}"
+            )
+        chosen = sorted({*named, *in_quarantine} & there)
         if not chosen:
-            console.print("Nothing stands in quarantine: nothing to replay.")
+            console.print("Nothing to replay: no object in the bucket has anything in quarantine.")
             return True
-        console.print(f"[bold]Replaying[/] {len(chosen):,} objects of {bucket.url}")
+        console.print(f"[bold]Replaying[/] {len(chosen):,} objects of {literal(bucket.url)}")
         with dagster_instance(settings) as instance:
-            outcome = Pipeline(settings, instance).replay(sorted(set(chosen)))
+            outcome = Pipeline(settings, instance).replay(chosen)
     print_outcome(outcome)
     return outcome.succeeded

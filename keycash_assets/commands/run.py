@@ -4,7 +4,7 @@ import os
 
 from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import bucket_of
-from keycash_assets.commands.console import console, money, print_table
+from keycash_assets.commands.console import console, literal, money, print_table
 from keycash_assets.commands.pipeline import (
     Pipeline,
     dagster_instance,
@@ -34,7 +34,7 @@ def run(settings: Settings) -> bool:
         bucket = bucket_of(settings, os.environ)
         with published_connection(settings) as connection:
             backlog = find_backlog(connection, bucket)
-        console.print(f"[bold]Loading[/] {len(backlog.new):,} new objects of {bucket.url}")
+        console.print(f"[bold]Loading[/] {len(backlog.new):,} new objects of {literal(bucket.url)}")
         outcome = pipeline.ingest(backlog)
     print_outcome(outcome)
     if outcome.succeeded:
@@ -54,4 +54,4 @@ def _print_daily_table(settings: Settings) -> None:
         "entries in quarantine)."
     )
     where = settings.warehouse if settings.uses_motherduck else settings.published
-    console.print(f"Published to {where}")
+    console.print(f"Published to {literal(where)}")

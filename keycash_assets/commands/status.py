@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import bucket_of
-from keycash_assets.commands.console import console, money, print_table
+from keycash_assets.commands.console import console, literal, money, print_table
 from keycash_assets.errors import KeycashError
 from keycash_assets.event_queue import EventQueue
 from keycash_assets.local.addresses import read_addresses
 from keycash_assets.local.object_store_server import LocalObjectStoreServer
 from keycash_assets.local.superset_server import sign_ins
 from keycash_assets.settings import Settings, object_store_environment
+from keycash_assets.sources import without_secrets
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import published_connection
 
@@ -52,7 +53,7 @@ def _print_backlog(settings: Settings, connection: "Connection") -> None:
     try:
         backlog = find_backlog(connection, bucket_of(settings, os.environ))
     except KeycashError as error:
-        console.print(f"[yellow]Backlog unknown:[/] {error}")
+        console.print(f"[yellow]Backlog unknown:[/] {literal(error)}")
     else:
         console.print(
             f"[bold]Waiting[/] {len(backlog.new):,} new objects, {len(backlog.vanished):,} deleted"
@@ -66,7 +67,7 @@ def _print_events(settings: Settings) -> None:
     try:
         depth = EventQueue(settings.events_queue_url, os.environ).depth()
     except KeycashError as error:
-        console.print(f"[yellow]Events unknown:[/] {error}")
+        console.print(f"[yellow]Events unknown:[/] {literal(error)}")
     else:
         console.print(
             f"[bold]Events[/] {settings.events_queue_url}: about {depth.waiting:,} messages wait, "
@@ -86,14 +87,14 @@ def _print_settings(settings: Settings) -> None:
     try:
         variables = object_store_environment(settings, os.environ)
     except KeycashError as error:
-        console.print(f"[bold]Bucket[/] {error}")
+        console.print(f"[bold]Bucket[/] {literal(error)}")
     else:
         endpoint = variables.get("AWS_ENDPOINT_URL_S3") or "the cloud's own endpoint"
         console.print(f"[bold]Bucket[/] {variables['KEYCASH_OBJECTS_URL']} at {endpoint}")
         if settings.uses_local_object_store:
             keys = settings.object_store_home / "connection.env"
             console.print(f"  its keys are in {keys}; `keycash env` prints them for a shell")
-    console.print(f"[bold]Source[/] {settings.source}")
-    console.print(f"[bold]Warehouse[/] {settings.warehouse}")
+    console.print(f"[bold]Source[/] {literal(without_secrets(settings.source))}")
+    console.print(f"[bold]Warehouse[/] {literal(settings.warehouse)}")
     if not settings.uses_motherduck:
-        console.print(f"[bold]Published snapshot[/] {settings.published}")
+        console.print(f"[bold]Published snapshot[/] {literal(settings.published)}")

@@ -345,7 +345,7 @@ def _read_value(text: _Text) -> _Value:
                     return _Value(_checked_parts(array))
             records = _records(text)
             if records is not None:
-                if records[:1] == b"[":
+                if bytes(records[:1]) == b"[":
                     return _Value(_checked_parts(records), _envelope(text, records))
                 _refuse_large_record(text)
                 _refuse_hidden_records(text)
@@ -410,7 +410,7 @@ def _parts(array: _Text) -> Iterator[list[msgspec.Raw]]:
 
 
 def _cut(array: _Text, start: int) -> tuple[list[msgspec.Raw], int] | None:
-    """Elements, and the length of their text with the comma behind it; None if no guess is right."""
+    """Elements, and the length of their text with the comma behind; None if no guess is right."""
     window = _copied(array, start, start + PART_BYTES)
     places = list(_BETWEEN_OBJECTS.finditer(window, max(0, len(window) - _TAIL_BYTES)))
     for place in places[: -_TRIES - 1 : -1]:
