@@ -89,6 +89,19 @@ def metric_differences(
     ]
 
 
+def restatement_differences(
+    connection: duckdb.DuckDBPyConnection, objects: Mapping[str, bytes]
+) -> list[str]:
+    """Days whose logged changes do not add up to the total that the model says they have."""
+    changes = connection.execute(
+        "SELECT data_solicitada, sum(coalesce(new_credito_solicitado, 0) "
+        "- coalesce(old_credito_solicitado, 0)) AS total FROM credit_per_day_changes "
+        "GROUP BY data_solicitada HAVING total <> 0 ORDER BY ALL"
+    ).fetchall()
+    totals = {day: total for day, (total, _) in model.credit_per_day(objects).items() if total}
+    return [*_unequal("credit_per_day_changes", changes, sorted(totals.items()))]
+
+
 def failed_checks(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ...]]]:
     """The offenders that the platform's own blocking checks find, by check, in either scope."""
     offenders = {

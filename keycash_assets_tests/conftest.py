@@ -35,7 +35,7 @@ hypothesis_settings.register_profile(
 hypothesis_settings.register_profile(
     "long",
     hypothesis_settings.get_profile("short"),
-    max_examples=500,
+    max_examples=2_500,
     stateful_step_count=40,
 )
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
