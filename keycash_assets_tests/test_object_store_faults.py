@@ -27,7 +27,9 @@ from keycash_assets.loading import (
     load_again,
     load_everything_again,
     load_everything_new,
+    load_keys,
 )
+from keycash_assets.settings import REPOSITORY
 from keycash_assets.sql import statement
 from keycash_assets.warehouse import connect_to_write
 from keycash_assets_tests import fault_proxy
@@ -114,6 +116,11 @@ class Lake:
         with closing(connect_to_write(self.warehouse)) as connection:
             return load(connection, self.bucket, "run", retract=retract)
 
+    def load_keys(self, *names: str) -> LoadSummary:
+        """Load objects as partitions through the proxy, by file name below the prefix."""
+        with closing(connect_to_write(self.warehouse)) as connection:
+            return load_keys(connection, self.bucket, [*map(self.bucket.key_of, names)], "run")
+
     def rows(self, query: str) -> list[Row]:
         """The rows of a query on the warehouse."""
         with closing(duckdb.connect(self.warehouse, read_only=True)) as connection:
@@ -173,26 +180,53 @@ def test_a_fault_that_passes_leaves_no_trace(
     assert module_platform.published(f"FROM quarantine WHERE object_key = '{key}'") == []
 
 
-def test_a_page_of_keys_that_breaks_off_is_asked_for_again(lake: Lake, proxy: FaultProxy) -> None:
-    """The client does not; the bucket would be unknown at each passing fault."""
-    lake.put({f"{n}.json": _file(str(n)) for n in range(5)})
-    faults = [
-        proxy.inject(change, listings=True, times=1)
-        for change in (fault_proxy.cut_off, fault_proxy.shortened)
-    ]
-    assert lake.load().objects_loaded == 5
-    assert [fault.hits for fault in faults] == [1, 1]
+@pytest.mark.parametrize("name", [name for name in TRANSIENT if name != "corrupted"])
+def test_a_page_of_keys_is_asked_for_until_its_fault_passes(
+    lake: Lake, proxy: FaultProxy, name: str
+) -> None:
+    """The client alone gives up on some; the bucket would be unknown at each passing fault."""
+    lake.put({f"{n}.json": _file(str(n)) for n in range(3)})
+    fault = proxy.inject(TRANSIENT[name], listings=True, times=2)
+    assert len(lake.bucket.all_versions()) == 3
+    assert fault.hits == 2
+
+
+ON_HEAD = ("throttled", "server_error", "reset", "stall")
+"""What can happen to an answer without a body."""
+
+
+@pytest.mark.parametrize("name", ON_HEAD)
+def test_a_version_is_asked_for_until_its_fault_passes(
+    lake: Lake, proxy: FaultProxy, name: str
+) -> None:
+    """Each run of partitions asks for each of its objects, which would be taken for deleted."""
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
+    fault = proxy.inject(TRANSIENT[name], key="/a.json", methods=("HEAD",), times=2)
+    assert lake.load_keys("a.json", "b.json").objects_loaded == 2
+    assert fault.hits == 2
+
+
+def test_an_object_whose_version_may_not_be_asked_for_is_looked_for_in_the_listing(
+    lake: Lake, proxy: FaultProxy
+) -> None:
+    """Of an object encrypted with a key of its owner's a HEAD is refused, and not of the others."""
+    lake.put({"a.json": _file("a"), "b.json": _file("b")})
+    fault = proxy.inject(PERMANENT["denied"], key="/a.json", methods=("HEAD",))
+    assert lake.load_keys("a.json", "b.json").objects_loaded == 2
+    assert fault.hits == 1
 
 
 def test_an_upload_is_not_given_up_because_nothing_comes_back_yet(
-    lake: Lake, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """While a slow line sends, silence is no stall."""
-    monkeypatch.setattr(retrying, "SILENCE", timedelta(seconds=0.2))
     slow = proxy.inject(fault_proxy.real, methods=("PUT",), before=partial(time.sleep, 0.4))
     file = tmp_path / "file"
     file.write_bytes(_file("a"))
-    lake.bucket.put_files({lake.bucket.key_of("a.json"): file}, lambda: None)
+    # The fixture of the proxy ends before one for all of the test, which would put its value back.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrying, "SILENCE", timedelta(seconds=0.2))
+        lake.bucket.put_files({lake.bucket.key_of("a.json"): file}, lambda: None)
     assert slow.hits == 1
 
 
@@ -391,6 +425,56 @@ def test_a_store_that_fails_as_a_whole_is_no_store_of_unreadable_objects(
     assert lake.state() == before
     proxy.heal()
     assert lake.load().objects_loaded == 3
+
+
+@pytest.mark.parametrize("name", ["throttled", "server_error", "reset", "denied"])
+def test_a_bucket_that_cannot_be_listed_is_no_empty_one(
+    lake: Lake, proxy: FaultProxy, name: str
+) -> None:
+    """All that was loaded would count as deleted, and its rows would leave."""
+    lake.put({f"{n}.json": _file(str(n)) for n in range(3)})
+    lake.load()
+    before = lake.state()
+    proxy.inject(LASTING[name], listings=True)
+    for everything_again in (False, True):
+        with pytest.raises(ObjectStoreError, match="Cannot list"):
+            lake.load(everything_again=everything_again, retract=True)
+    assert lake.state() == before
+
+
+@pytest.mark.parametrize("name", ["throttled", "reset"])
+def test_a_version_that_cannot_be_asked_for_fails_the_load(
+    lake: Lake, proxy: FaultProxy, name: str
+) -> None:
+    """A run that finds nothing there, and so nothing to load, would look like one that loaded."""
+    lake.put({"a.json": _file("a")})
+    lake.load()
+    before = lake.state()
+    lake.put({"a.json": _file("new")})
+    proxy.inject(TRANSIENT[name], methods=("GET", "HEAD"), listings=None)
+    with pytest.raises(ObjectStoreError, match=r"Cannot (read|list)"):
+        lake.load_keys("a.json")
+    assert lake.state() == before
+
+
+def test_the_stated_limits_are_the_real_ones() -> None:
+    """The other tests shorten them, and would pass with limits of hours."""
+    stated = (REPOSITORY / "docs" / "reliability.md").read_text("utf-8").replace("\n", " ")
+    silence = retrying.SILENCE.total_seconds()
+    for limit in (
+        f"Silence of {silence:g} seconds ends a connection",
+        f"repeats a request up to {retrying.CLIENT_RETRIES} times within {silence:g} seconds",
+        f"is tried {retrying.ATTEMPTS} times from the start",
+        f"a pause of up to {retrying.FIRST_PAUSE_SECONDS:g} and then up to "
+        f"{2 * retrying.FIRST_PAUSE_SECONDS:g} seconds",
+        f"may take {retrying.LONGEST_READ.total_seconds() / 3600:g} hours",
+        f"An upload has {retrying.LONGEST_UPLOAD.total_seconds() / 60:g} minutes",
+    ):
+        assert limit in stated
+    options = retrying.client_options(allow_http=False)
+    assert options["read_timeout"] == retrying.client_retries()["retry_timeout"] == retrying.SILENCE
+    pauses = sum(retrying.FIRST_PAUSE_SECONDS * 2**n for n in range(retrying.ATTEMPTS - 1))
+    assert retrying.ATTEMPTS * silence + pauses < 35
 
 
 def test_a_store_that_fails_during_a_load_leaves_nothing_half_loaded(
