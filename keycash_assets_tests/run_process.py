@@ -35,7 +35,7 @@ class Order:
         config: The run's settings.
         moment: Where to say so and, if ``hold``, to stop; as in ``announced``.
         count: At which time that it gets there.
-        hold: Whether to stop there.
+        hold: Whether to stop there, until ``RunProcess.release``.
         trace: Whether to say every moment.
         file_bytes: The largest file that the process may write; None for no limit.
     """
@@ -88,6 +88,10 @@ class RunProcess:
         if self.result is None:
             raise RuntimeError("the process of the run ended without a result")
         return self.result
+
+    def release(self) -> None:
+        """Have it go on from the moment at which it stopped."""
+        os.kill(self.pid, signal.SIGUSR1)
 
     def kill(self) -> bool:
         """Kill it, whatever it does, and wait until it is gone; False if it had ended already."""
@@ -144,6 +148,11 @@ class _Moments:
         self._say = say
         self._reached: Counter[str] = Counter()
         self._one_at_a_time = threading.Lock()
+        self._holds = order.hold
+        signal.signal(signal.SIGUSR1, self._release)
+
+    def _release(self, *_: object) -> None:
+        self._holds = False
 
     def reached(self, moment: str) -> None:
         with self._one_at_a_time:
@@ -152,8 +161,8 @@ class _Moments:
                 self._say(moment=moment)
             if moment == self._order.moment and self._reached[moment] == self._order.count:
                 self._say(at=moment)
-                while self._order.hold:
-                    signal.pause()
+                while self._holds:
+                    time.sleep(0.01)
 
     def watch(self, owner: Any, attribute: str, name: Callable[..., str]) -> None:
         """Say when a function is called and when it has returned.

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from keycash_assets_tests.living_platform import (
@@ -31,17 +32,22 @@ def test_runs_of_all_kinds_at_once_take_turns(
     platform.put({f"{n}.json": document(credit_request(f"c{n}", 200)) for n in range(3, 8)})
     keys = [platform.bucket.key_of(name) for name in ("0.json", "3.json")]
     replay = {"ops": {"landing_table": {"config": {"replay_keys": keys}}}}
-    runs = [
+    # It is loading while all others begin: without it they might follow one another by chance.
+    first = run_processes.start(Order("ingest_objects", moment="before commit", hold=True))
+    assert first.wait_for_moment()
+    others = [
         run_processes.start(order)
         for order in (
-            Order("ingest_objects"),
             Order("ingest_objects"),
             Order("full_load"),
             Order("replay_objects", config=replay),
             Order(assets=CLICKED),
         )
     ]
-    outcomes = [run.finish() for run in runs]
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    wait_for(lambda: platform.instance.get_runs_count(started) == 5, "all at once")
+    first.release()
+    outcomes = [run.finish() for run in (first, *others)]
     assert [(outcome["success"], outcome["error"]) for outcome in outcomes] == [(True, None)] * 5
     assert platform.published(TOTALS) == [(8, Decimal("1300.00"))]
     assert platform.warehouse(TOTALS) == [(8, Decimal("1300.00"))]
