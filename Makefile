@@ -51,7 +51,7 @@ up: $(INSTALLED) $(SUPERSET_INSTALLED) ## Start the living platform; Ctrl-C stop
 	@exec $(KEYCASH) up
 
 test: $(INSTALLED) $(SUPERSET_INSTALLED) ## Run the whole test suite
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 3 --dist loadgroup
 
 crash: $(INSTALLED) ## Kill a load 200 times at random moments, and compare with the model
 	KEYCASH_KILLS=200 $(VENV)/bin/pytest keycash_assets_tests/test_crashes.py

@@ -41,6 +41,16 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process make all tests of the living platform, and each file be made by one.
+
+    So that with several processes it still starts once, and a module's fixtures too.
+    """
+    for item in items:
+        uses_it = "living" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("living" if uses_it else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def object_store_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables that reach a real S3 server, as any client would read them."""
