@@ -38,10 +38,10 @@ MAX_MEMORY_BYTES = 64 * 1024**2
 PART_BYTES = 1024**2
 """About how much text a part of an object holds; an element that is larger makes a part."""
 
-MAX_RECORD_BYTES = 1024**2
+MAX_RECORD_BYTES = 64 * 1024
 """A record that is larger is quarantined: its line, or else the whole object.
 
-Typing takes up to a hundred times as much memory.
+DuckDB goes through two thousand records at once: larger ones would not fit into its memory.
 """
 
 MAX_LINE_BYTES = 16 * 1024**2
