@@ -65,15 +65,15 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def _large(total_bytes: int) -> bytes:
-    """A document that no compression makes small, with 100 requests of 1 BRL on one day."""
+    """A document that no compression makes small, with 250 requests of 1 BRL on one day."""
     chance = random.Random(1)  # noqa: S311  no secret
-    padding = total_bytes // 200
+    padding = total_bytes // 500
     return document(
         *(
             credit_request(
                 f"large-{n}", 1, "02/01/2022 10:00", padding=chance.randbytes(padding).hex()
             )
-            for n in range(100)
+            for n in range(250)
         )
     )
 
@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_the_snapshot_and_heals_with_space(
         assert platform.published(TOTALS) == before
         disk.grow()
         assert platform.run("ingest_objects").success
-        after = [(102, Decimal("200.00"))]
+        after = [(252, Decimal("350.00"))]
         assert platform.published(TOTALS) == platform.warehouse(TOTALS) == after
         left = {path.name for path in disk.folder.iterdir()}
         assert left <= {"keycash.duckdb", ".keycash.duckdb.previous", "keycash.duckdb.wal"}, left
@@ -139,5 +139,5 @@ def test_a_full_folder_of_temporary_files_is_no_unreadable_bucket(
     assert any(re.search(message, error.to_string()) for error in errors if error)
     disk.grow()
     assert platform.run("ingest_objects").success
-    assert platform.published(TOTALS) == [(101, Decimal("200.00"))]
+    assert platform.published(TOTALS) == [(251, Decimal("350.00"))]
     assert len(list(documents.read_parts(gzip.compress(content, 1)))) > 0
