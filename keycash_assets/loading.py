@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BATCH_OBJECTS = 5_000
 """Objects fetched at once; their bytes are at most ``MAX_MEMORY_BYTES``, or one larger object."""
 
-INSERT_BYTES = 32 * 1024**2
+INSERT_BYTES = 64 * 1024**2
 """Text inserted at once, about. With the batch it bounds the memory that a load takes."""
 
 INSERT_ROWS = 1_000_000
@@ -40,7 +40,10 @@ BATCH_ROWS = 65_536
 """Records that one of DuckDB's threads takes at a time, at the most."""
 
 BATCH_BYTES = 1024**2
-"""Text of them, or one record: typing takes a multiple of it in memory, in each thread."""
+"""Text of them, where records are large: typing takes a multiple of it, in each thread."""
+
+# Records that DuckDB types at once: of small ones they are no matter, and each batch costs time.
+_VECTOR_ROWS = 2_048
 
 
 @dataclass(frozen=True)
@@ -481,7 +484,11 @@ def _batches(table: "pa.Table") -> "Iterator[pa.RecordBatch]":
     import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
 
     text = "record" if "record" in table.column_names else "raw"
-    ends = np.cumsum(pc.binary_length(table[text]).to_numpy(), dtype=np.int64)
+    sizes = pc.binary_length(table[text]).to_numpy()
+    if sizes.max(initial=0) * _VECTOR_ROWS <= 4 * BATCH_BYTES:
+        yield from table.to_batches(max_chunksize=BATCH_ROWS)
+        return
+    ends = np.cumsum(sizes, dtype=np.int64)
     start = 0
     while start < len(ends):
         limit = BATCH_BYTES + (ends[start - 1] if start else 0)

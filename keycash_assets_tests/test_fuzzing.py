@@ -43,7 +43,8 @@ def _load(path: str, objects: Mapping[str, bytes]) -> tuple[str, ...]:
         load_everything_new(connection, bucket, "run")
         with transaction(connection):
             update_credit_per_day(connection, "run", datetime.now(timezone.utc))
-        documents.PART_BYTES, documents.MAX_MEMORY_BYTES = 200, 400
+        documents.PART_BYTES = documents.WHOLE_BYTES = 200
+        documents.MAX_MEMORY_BYTES = 400
         loading.INSERT_BYTES, loading.BATCH_OBJECTS = 20_000, 150
         summary = load_everything_again(connection, bucket, "full")
     finally:

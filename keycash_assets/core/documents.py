@@ -36,7 +36,10 @@ MAX_MEMORY_BYTES = 64 * 1024**2
 """Content that is larger lies in a temporary file, of which memory holds what is being read."""
 
 PART_BYTES = 1024**2
-"""About how much text a part of an object holds; an element that is larger makes a part."""
+"""About how much text a part of an object holds, where elements may be as small as they can be."""
+
+WHOLE_BYTES = 16 * 1024**2
+"""An array of no more text, and of not too many elements, is a part: that is faster."""
 
 MAX_RECORD_BYTES = 64 * 1024
 """A record that is larger is quarantined: its line, or else the whole object.
@@ -374,8 +377,12 @@ def _checked_parts(array: _Text) -> Iterable[list[msgspec.Raw]]:
         RecursionError: It is nested too deeply.
         _RefusedError: One of its elements is too large.
     """
-    if len(array) <= PART_BYTES:
-        return [_decode_array(array)]
+    if len(array) <= PART_BYTES or (
+        len(array) <= WHOLE_BYTES and _count_commas(array) < _KEPT_ELEMENTS
+    ):
+        elements = _decode_array(array)
+        _refuse_large_elements(elements, len(array))
+        return [elements]
     kept: list[list[msgspec.Raw]] = []
     count = 0
     for part in _parts(array):
@@ -469,9 +476,18 @@ def _elements(closed: bytes, start: int, *, may_be_empty: bool = False) -> list[
         raise msgspec.DecodeError(shifted) from error
     if not elements and not may_be_empty:
         raise msgspec.DecodeError(f"no value between commas (byte {start})")
-    if len(closed) > MAX_RECORD_BYTES and max(map(len, elements), default=0) > MAX_RECORD_BYTES:
-        raise _RefusedError(_TOO_LARGE.format(MAX_RECORD_BYTES))
+    _refuse_large_elements(elements, len(closed))
     return elements
+
+
+def _refuse_large_elements(elements: list[msgspec.Raw], text_bytes: int) -> None:
+    if text_bytes > MAX_RECORD_BYTES and max(map(len, elements), default=0) > MAX_RECORD_BYTES:
+        raise _RefusedError(_TOO_LARGE.format(MAX_RECORD_BYTES))
+
+
+def _count_commas(text: _Text) -> int:
+    """Commas between elements, and within them: there are at most as many elements, and one."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(",")))
 
 
 def _only_records(text: _Text) -> _Text | None:

@@ -87,6 +87,7 @@ def test_an_array_is_cut_where_its_elements_end(
     elements_of_whole, bad_of_whole = _read(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(documents, "PART_BYTES", part_bytes)
+        patch.setattr(documents, "WHOLE_BYTES", part_bytes)
         patch.setattr(documents, "_KEPT_ELEMENTS", 5)
         elements_of_parts, bad_of_parts = _read(text)
     assert elements_of_parts == elements_of_whole
@@ -98,6 +99,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test can reach without gigabytes."""
     limits = {
         "PART_BYTES": 16,
+        "WHOLE_BYTES": 16,
         "MAX_RECORD_BYTES": 100,
         "MAX_LINE_BYTES": 100,
         "MAX_ENVELOPE_BYTES": 60,
