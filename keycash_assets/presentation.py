@@ -59,16 +59,20 @@ def query_preview(connection: "Connection", query: str) -> dg.MarkdownMetadataVa
     return dg.MetadataValue.md(markdown_table(names, result.fetchall()))
 
 
-def table_metadata(connection: "Connection", table: str, order: str) -> dict[str, Any]:
+def table_metadata(
+    connection: "Connection", table: str, order: str, shown: str = "*"
+) -> dict[str, Any]:
     """Row count, preview and column schema of one of our own tables.
 
     Args:
         connection: The warehouse.
         table: Its name.
         order: What to order the preview by.
+        shown: Its columns: of a view, those that may be large would be joined for all rows.
     """
     rows = connection.table(table).count("*").fetchall()[0][0]
-    preview = f"FROM {table} ORDER BY {order} LIMIT {PREVIEW_ROWS}"  # both are our own constants
+    # All of them are our own constants.
+    preview = f"SELECT {shown} FROM {table} ORDER BY {order} LIMIT {PREVIEW_ROWS}"
     return {
         "dagster/row_count": dg.MetadataValue.int(rows),
         "preview": query_preview(connection, preview),

@@ -77,7 +77,9 @@ def credit_metric(
         yield dg.MaterializeResult(
             asset_key="credit_requests",
             metadata={
-                **table_metadata(connection, "credit_requests", "data_solicitacao DESC, id"),
+                **table_metadata(
+                    connection, "credit_requests", "data_solicitacao DESC, id", "* EXCLUDE (extra)"
+                ),
                 **seconds,
             },
         )
