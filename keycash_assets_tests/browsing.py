@@ -77,10 +77,13 @@ def signing_in(browser: Browser, living: LivingPlatform) -> Iterator[SignIn]:
             page.fill("#username", user)
             page.fill("#password", passwords[user])
             page.keyboard.press("Enter")
-            # A form that is sent before its script is ready leads back to the form.
+            # A form that is sent before its script is ready leads back to the form, and an answer
+            # that comes late can take the session away again: what counts is who one is in the end.
             with suppress(BrowserTimeoutError):
-                page.wait_for_url(lambda url: "login" not in url, timeout=SHOWN_MS / 3)
-                return page
+                page.wait_for_url(f"{address}/superset/**", timeout=SHOWN_MS / 3)
+                page.wait_for_load_state("networkidle")
+                if page.request.get("/api/v1/me/").ok:
+                    return page
         raise AssertionError(f"{user} could not sign in, and stands at {page.url}")
 
     yield sign_in_as
