@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from obstore.store import S3Config, S3Credential
 
 REQUESTS_IN_FLIGHT = 64
+_PLAIN_REQUESTS_IN_FLIGHT = 10
+"""As many connections as that client keeps."""
+
 PAGE_OBJECTS = 10_000
 _EXPIRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
@@ -118,19 +122,7 @@ class Bucket:
             )
             for page in pages:
                 if found := page.get("Contents"):
-                    yield _versions(
-                        [
-                            {
-                                # As the client lists them.
-                                "path": each["Key"].rstrip("/"),
-                                "e_tag": each["ETag"],
-                                "size": each["Size"],
-                                "last_modified": each["LastModified"],
-                                "version": None,
-                            }
-                            for each in found
-                        ]
-                    )
+                    yield _plainly_listed(found)
         except (BotoCoreError, ClientError) as error:
             raise self._error("list", error) from error
 
@@ -169,10 +161,7 @@ class Bucket:
         versions = _versions([*found, *(meta for meta in others if meta is not None)])
         if not refused:
             return versions
-        # Of an object encrypted with a key of its owner's, or under a key like a//b, only the
-        # listing tells.
-        listed = (_among(page, refused) for page in self.pages())
-        return pa.concat_tables([versions, *listed])
+        return pa.concat_tables([versions, self._listed_alone(refused)])
 
     def _heads(self, keys: Sequence[str]) -> "tuple[list[ObjectMeta], list[str]]":
         """What stands under these keys, and the keys of which the store does not say it."""
@@ -192,6 +181,35 @@ class Bucket:
 
         found = [meta for meta in self._concurrently(head, keys, "read") if meta is not None]
         return found, refused
+
+    def _listed_alone(self, keys: Sequence[str]) -> "pa.Table":
+        """What the listing says of these keys, by two requests for each, however many others exist.
+
+        Only the listing tells of an object that is encrypted with a key of its owner's, or stands
+        under a key like ``a//b``.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        client = self._new_plain_client()
+
+        def listed(key: str) -> list[dict[str, Any]]:
+            # Of all keys that begin with it, the key itself is the first.
+            try:
+                page = client.list_objects_v2(Bucket=self.name, Prefix=key, MaxKeys=1)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.BAD_REQUEST:
+                    return []  # no object can have such a key
+                raise
+            return [each for each in page.get("Contents", []) if each["Key"] == key]
+
+        names = [name for key in {key.rstrip("/") for key in keys} for name in (key, f"{key}/")]
+        try:
+            found = side_by_side(listed, names, _PLAIN_REQUESTS_IN_FLIGHT)
+        except (BotoCoreError, ClientError) as error:
+            raise self._error("list", error) from error
+        return self._without_folder_markers(
+            _plainly_listed([each for one in found for each in one])
+        )
 
     def _with_a_slash(self, key: str) -> "ObjectMeta | None":
         from obstore.exceptions import BaseError  # noqa: PLC0415  shortens start-up
@@ -317,6 +335,23 @@ def _listing(page: object) -> "pa.Table":
     )
 
 
+def _plainly_listed(found: Sequence[Mapping[str, Any]]) -> "pa.Table":
+    """Objects as S3 itself lists them, as a table like those of ``pages``."""
+    return _versions(
+        [
+            {
+                # As the client lists them.
+                "path": each["Key"].rstrip("/"),
+                "e_tag": each["ETag"],
+                "size": each["Size"],
+                "last_modified": each["LastModified"],
+                "version": None,
+            }
+            for each in found
+        ]
+    )
+
+
 def _strings(values: Collection[str]) -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
@@ -350,12 +385,6 @@ def _whole_seconds(times: "pa.Array") -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
     return times.cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.timestamp("us", "UTC"))
-
-
-def _among(page: "pa.Table", keys: Sequence[str]) -> "pa.Table":
-    import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
-
-    return page.filter(pc.is_in(page["object_key"], value_set=_strings(keys)))
 
 
 def _store(

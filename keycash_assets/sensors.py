@@ -5,13 +5,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from typing import Any
 
 import dagster as dg
 
+from keycash_assets.assets.landing_table import landing_table
 from keycash_assets.backlog import Backlog, find_backlog, find_new
 from keycash_assets.bucket import Bucket
 from keycash_assets.core.events import read_event_message
 from keycash_assets.core.objects import (
+    MAX_KEYS_PER_RUN,
     ListingProgress,
     ObjectVersion,
     batch_digest,
@@ -70,9 +73,9 @@ def s3_object_sensor(
     New is what the bucket has and the ledger has not seen, version by version. Where to look is
     known from a listing of the whole bucket: at every tick, and while it lasts every second if the
     bucket is small; or, with a queue of the bucket's events, now and then, and from the events in
-    between. All that a tick finds loads in one run: up to 100 objects as a partition each, more of
-    them in bulk. Objects that are no longer in the bucket are found by a listing only, and noted by
-    a bulk run as well.
+    between. All that a tick finds loads in one run: up to 100 objects as a partition each, up to
+    5,000 by their keys, and more of them in bulk. Objects that are no longer in the bucket are
+    found by a listing only, and noted by a bulk run as well.
     """
     give_up_at = time.monotonic() + WATCH_SECONDS
     while (unfinished := unfinished_run(context.instance)) is not None:
@@ -102,7 +105,9 @@ def s3_object_sensor(
         delete_settled(queue, hints, context.log)
     hinted = hints.new if hints is not None else ()
     # A key has one partition; and what stands under both y and y/ is listed as two versions of y.
-    backlog = replace(backlog, new=latest_of_each_key([*backlog.new, *hinted]))
+    new = latest_of_each_key([*backlog.new, *hinted])
+    # The queue hands out again what one message too many told of: a run need not list for it.
+    backlog = replace(backlog, new=new if lists else new[:MAX_KEYS_PER_RUN])
     cursor = progress.cursor()
     if not backlog.new and not backlog.vanished:
         if hints is not None and not lists:
@@ -120,10 +125,13 @@ def s3_object_sensor(
         last = datetime.fromtimestamp(attempts[0].end_time or 0, timezone.utc)
         next_attempt = retry_at(last, len(attempts))
         if datetime.now(timezone.utc) < next_attempt:
-            return dg.SkipReason(
-                f"{len(backlog.new):,} new and {len(backlog.vanished):,} deleted objects, which "
-                f"{len(attempts)} runs left as they are (the last is {last_run}); tried again at "
-                f"{next_attempt:%H:%M:%S} UTC."
+            if lists:
+                cursor = progress.waiting(next_attempt.timestamp()).cursor()
+            return dg.SensorResult(
+                skip_reason=f"{len(backlog.new):,} new and {len(backlog.vanished):,} deleted "
+                f"objects, which {len(attempts)} runs left as they are (the last is {last_run}); "
+                f"tried again at {next_attempt:%H:%M:%S} UTC.",
+                cursor=cursor,
             )
     make_partitions(context.instance, backlog)
     last_run_id = attempts[0].dagster_run.run_id if attempts else None
@@ -214,17 +222,20 @@ def take_hints(
     keys_of_messages: dict[Message, frozenset[str]] = {}
     elsewhere = 0
     try:
+        keys: set[str] = set()
         for message in queue.receive(wait_seconds):
             told = read_event_message(message.body, bucket.name, bucket.prefix)
+            if keys and len(keys) + len(told.keys) > MAX_KEYS_PER_RUN:
+                continue  # the queue hands it out again
+            keys |= told.keys
             keys_of_messages[message] = told.keys
             elsewhere += told.elsewhere
             for problem in told.problems:
                 log.warning(f"Message {message.message_id} of the event queue: {problem}")
         if not keys_of_messages:
             return Hints({}, [])
-        keys = sorted(frozenset().union(*keys_of_messages.values()))
         with published.get_connection() as connection:
-            new = find_new(connection, bucket, keys)
+            new = find_new(connection, bucket, sorted(keys))
     except (EventQueueError, ObjectStoreError) as error:
         log.warning(f"Without events the bucket is listed: {error}")
         return None
@@ -243,7 +254,10 @@ def delete_settled(queue: EventQueue, hints: Hints, log: logging.Logger) -> None
     """
     awaited = {version.key for version in hints.new}
     settled = [
-        message for message, keys in hints.keys_of_messages.items() if keys.isdisjoint(awaited)
+        message
+        for message, keys in hints.keys_of_messages.items()
+        # Content under a/ is listed as a version of a.
+        if awaited.isdisjoint(key.rstrip("/") for key in keys)
     ]
     try:
         queue.delete(settled)
@@ -252,18 +266,25 @@ def delete_settled(queue: EventQueue, hints: Hints, log: logging.Logger) -> None
 
 
 def run_request(backlog: Backlog, last_run_id: str | None) -> dg.RunRequest:
-    """The run that takes in a backlog: as a range of partitions, or in bulk.
+    """The run that takes in a backlog: as a range of partitions, by keys, or in bulk.
 
     The run key is made of each object's key and version, and of the last run that tried the batch:
     Dagster never launches a key twice, and a run that failed has to be repeated.
     """
     digest = batch_digest(backlog.new, backlog.vanished)
     tags = {BATCH_TAG: digest}
+    config: dict[str, Any] = {}
     if _loads_as_partitions(backlog):
         tags["dagster/asset_partition_range_start"] = backlog.new[0].key
         tags["dagster/asset_partition_range_end"] = backlog.new[-1].key
+    elif not backlog.vanished and len(backlog.new) <= MAX_KEYS_PER_RUN:
+        keys = [version.key for version in backlog.new]
+        config = {"ops": {landing_table.op.name: {"config": {"object_keys": keys}}}}
     return dg.RunRequest(
-        run_key=f"{digest}-{last_run_id or 'first'}", job_name=ingest_objects.name, tags=tags
+        run_key=f"{digest}-{last_run_id or 'first'}",
+        job_name=ingest_objects.name,
+        run_config=config,
+        tags=tags,
     )
 
 

@@ -124,7 +124,7 @@ class Platform:
         if not requests:
             return None
         (request,) = requests
-        return self.run("ingest_objects", tags=dict(request.tags))
+        return self.run("ingest_objects", tags=dict(request.tags), config=dict(request.run_config))
 
     def run(
         self, job: str, tags: Mapping[str, str] | None = None, config: dict[str, Any] | None = None

@@ -2,8 +2,10 @@
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +13,9 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from keycash_assets import event_queue, sensors
+from keycash_assets.bucket import Bucket
 from keycash_assets.commands.status import status
+from keycash_assets.core.objects import MAX_PARTITIONS_PER_RUN, ListingProgress
 from keycash_assets.definitions import build_definitions
 from keycash_assets.errors import ObjectStoreError, SettingsError
 from keycash_assets.event_queue import EventQueue
@@ -31,17 +35,24 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def without_listings() -> Iterator[pytest.MonkeyPatch]:
+    """To be undone where a test lists after all."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture
 def by_events(
-    event_platform: Platform, event_store: EventStore, monkeypatch: pytest.MonkeyPatch
+    event_platform: Platform, event_store: EventStore, without_listings: pytest.MonkeyPatch
 ) -> Platform:
-    """The platform after its first listing; from now on a listing fails the test."""
+    """The platform after its first listing; from now on a listing, by whomever, fails the test."""
     event_store.take(1)  # S3's test event
     assert event_platform.evaluate_sensor().skip_message == "Nothing new among 0 objects."
 
     def refused(*arguments: object) -> None:
         raise ObjectStoreError("the bucket was listed")
 
-    monkeypatch.setattr(sensors, "find_backlog", refused)
+    without_listings.setattr(Bucket, "pages", refused)
     return event_platform
 
 
@@ -95,6 +106,46 @@ def test_an_object_is_loaded_because_of_its_event_and_without_a_listing(
     ]
 
 
+def test_objects_beyond_the_partitions_of_a_run_are_loaded_without_a_listing_too(
+    by_events: Platform, event_store: EventStore
+) -> None:
+    """A run that lists ten million objects takes half an hour, in which nothing else loads."""
+    count = MAX_PARTITIONS_PER_RUN + 1
+    by_events.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(count)})
+    event_store.wait_for_waiting(count)
+    run = by_events.tick()
+    assert run is not None
+    assert run.success
+    assert by_events.published("SELECT count(*) FROM landing_table") == [(count,)]
+
+
+def test_more_events_than_a_run_takes_are_left_to_the_next_ticks(
+    by_events: Platform, event_store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many keys as somebody puts into messages would outlast the tick, again and again."""
+    monkeypatch.setattr(sensors, "MAX_KEYS_PER_RUN", 3)
+    monkeypatch.setattr(event_queue, "HELD_SECONDS", 1)
+    by_events.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(12)})
+    first, *_ = bodies = event_store.take(12)
+    (record,) = json.loads(first)["Records"]
+    of_many = [
+        {**record, "s3": {**record["s3"], "object": {"key": f"{PREFIX}/{n}.json"}}}
+        for n in range(1, 8)
+    ]
+    event_store.send([json.dumps({"Records": of_many}), *bodies[8:], first])
+    sizes = []
+
+    def is_confirmed() -> bool:
+        if run := by_events.tick():
+            assert run.success
+            sizes.append(by_events.published("SELECT count(*) FROM landing_table")[0][0])
+        return event_store.depth() == (0, 0)
+
+    wait_for(is_confirmed, "every message is confirmed", 60)
+    assert sizes[-1] == 12
+    assert max(after - before for before, after in pairwise([0, *sizes])) == 3
+
+
 def test_without_events_a_tick_neither_lists_nor_reads_the_snapshot(by_events: Platform) -> None:
     """With millions of objects that would be what a tick costs."""
     by_events.settings.published.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +154,11 @@ def test_without_events_a_tick_neither_lists_nor_reads_the_snapshot(by_events: P
 
 
 def test_doubled_shuffled_and_late_events_give_what_a_listing_gives(
-    by_events: Platform, event_store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    by_events: Platform,
+    event_store: EventStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without_listings: pytest.MonkeyPatch,
 ) -> None:
     """Events of overwritten and deleted objects, too, in any order and some of them much later."""
     chance = random.Random(5)  # noqa: S311  the same every time
@@ -121,6 +176,7 @@ def test_doubled_shuffled_and_late_events_give_what_a_listing_gives(
     _tick_until_confirmed(by_events, event_store)
     event_store.send(late)
     _tick_until_confirmed(by_events, event_store)
+    without_listings.undo()
     assert _tables(by_events) == _tables_by_listing(by_events, tmp_path / "listing")
 
 
@@ -169,6 +225,58 @@ def test_poisoned_messages_stop_nothing_and_are_gone_after_one_tick(
     log = capfd.readouterr().err
     assert log.count("of the event queue: ") == len(poison)
     assert "S3's test event" in log
+
+
+def test_an_object_that_only_a_listing_tells_of_is_set_aside_without_one(
+    by_events: Platform, event_store: EventStore
+) -> None:
+    """In a large bucket one event of such a key would be a listing that no tick survives."""
+    names = ["a//b.json", "t\x01.json", "y/", "folder/"]
+    content = document(credit_request())
+    by_events.put({**dict.fromkeys(names, content), "folder/": b"", "good.json": content})
+    event_store.wait_for_waiting(5)
+    run = by_events.tick()
+    assert run is not None
+    assert run.success
+    assert by_events.warehouse("SELECT object_key, status FROM object_ledger ORDER BY ALL") == [
+        (f"{PREFIX}/a//b.json", "quarantined"),
+        (f"{PREFIX}/good.json", "loaded"),
+        (f"{PREFIX}/t\x01.json", "quarantined"),
+        (f"{PREFIX}/y", "quarantined"),
+    ]
+
+
+def test_the_event_of_a_key_that_ends_in_a_slash_stays_until_it_is_in_the_ledger(
+    by_events: Platform, event_store: EventStore
+) -> None:
+    """Its version is listed without the slash: a tick that dies would have lost the hint."""
+    by_events.put({"y/": document(credit_request())})
+    event_store.wait_for_waiting(1)
+    assert by_events.evaluate_sensor().run_requests
+    assert event_store.depth() == (0, 1)
+
+
+def test_what_waits_to_be_tried_again_is_not_listed_for_at_every_tick(
+    event_platform: Platform, event_store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing a large bucket for its sake each time would be all that the platform does."""
+    event_platform.put({"no-event.json": document(credit_request())})
+    event_store.take(2)
+    Path(event_platform.settings.warehouse).write_bytes(b"not a database" * 1_000)
+    run = event_platform.tick()
+    assert run is not None
+    assert not run.success
+    soon = datetime.now(timezone.utc) + timedelta(hours=1)
+    monkeypatch.setattr(sensors, "retry_at", lambda last, attempts: soon)
+    assert "tried again at" in str(event_platform.evaluate_sensor().skip_message)
+    assert event_platform.evaluate_sensor().skip_message == "Nothing new in 0 events."
+
+    now = datetime.now(timezone.utc)
+    progress = ListingProgress.of_cursor(event_platform.cursor)
+    assert progress.retry_at == soon.timestamp()
+    event_platform.cursor = replace(progress, retry_at=now.timestamp()).cursor()
+    monkeypatch.setattr(sensors, "retry_at", lambda last, attempts: now)
+    assert event_platform.evaluate_sensor().run_requests
 
 
 def test_a_tick_that_dies_before_its_run_is_launched_loses_no_event(

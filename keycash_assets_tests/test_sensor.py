@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +14,7 @@ from keycash_assets import bucket as bucket_module
 from keycash_assets import sensors
 from keycash_assets.backlog import find_backlog
 from keycash_assets.core import objects
-from keycash_assets.core.objects import MAX_PARTITIONS_PER_RUN
+from keycash_assets.core.objects import MAX_KEYS_PER_RUN, MAX_PARTITIONS_PER_RUN
 from keycash_assets.definitions import build_definitions
 from keycash_assets.settings import Settings
 from keycash_assets.warehouse import published_connection
@@ -81,8 +81,12 @@ def test_dagster_keeps_the_most_recent_partitions_only(
     assert platform.tick() is None
 
 
-def test_a_large_backlog_loads_in_bulk_with_one_event(platform: Platform) -> None:
+@pytest.mark.parametrize("max_keys", [MAX_KEYS_PER_RUN, 1])
+def test_a_large_backlog_loads_by_its_keys_or_in_bulk_with_one_event(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, max_keys: int
+) -> None:
     """An event per object costs Dagster tens of milliseconds: 100,000 of them, an hour."""
+    monkeypatch.setattr(sensors, "MAX_KEYS_PER_RUN", max_keys)
     count = MAX_PARTITIONS_PER_RUN + 1
     platform.put({f"{n}.json": document(credit_request(f"c{n}")) for n in range(count)})
     run = platform.tick()
@@ -299,6 +303,32 @@ def test_after_a_listing_in_several_ticks_the_next_one_starts_anew(
     for _ in range(3):
         platform.evaluate_sensor()
     assert platform.bucket.key_of("a.json") in platform.instance.get_dynamic_partitions("objects")
+
+
+def test_a_listing_goes_on_while_what_it_found_waits_to_be_tried_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch that fails would keep all that is listed after it from being seen."""
+    monkeypatch.setattr(sensors, "LISTING_SECONDS", -1.0)
+    monkeypatch.setattr(bucket_module, "PAGE_OBJECTS", 1)
+    platform.put({name: document(credit_request(name)) for name in ("a.json", "b.json")})
+    first = platform.evaluate_sensor()
+    assert first.run_requests
+    create_run_for_test(
+        platform.instance,
+        job_name="ingest_objects",
+        status=dg.DagsterRunStatus.FAILURE,
+        tags=dict(first.run_requests[0].tags),
+    )
+    soon = datetime.now(timezone.utc) + timedelta(hours=1)
+    monkeypatch.setattr(sensors, "retry_at", lambda last, attempts: soon)
+    platform.cursor = None
+    assert "tried again at" in str(platform.evaluate_sensor().skip_message)
+    second = platform.evaluate_sensor()
+    assert second.run_requests
+    assert platform.instance.get_dynamic_partitions("objects")[-1] == platform.bucket.key_of(
+        "b.json"
+    )
 
 
 def test_the_repeated_request_of_a_loaded_batch_is_harmless(platform: Platform) -> None:

@@ -39,12 +39,15 @@ REPLAY_TAG = "keycash/replay"
 
 
 class LoadConfig(dg.Config):
-    """What the job ``replay_objects`` opens again.
+    """Which objects a run without partitions looks at.
 
     Attributes:
-        replay_keys: Object keys; none for all objects with something in quarantine.
+        object_keys: Keys of those that may be new; none for all that the bucket lists.
+        replay_keys: Keys of those that the job ``replay_objects`` opens again; none for all with
+            something in quarantine.
     """
 
+    object_keys: list[str] = []  # noqa: RUF012  pydantic copies defaults
     replay_keys: list[str] = []  # noqa: RUF012  pydantic copies defaults
 
 
@@ -70,8 +73,9 @@ def landing_table(
     the one before, and files that cannot be read at all stand in `quarantine`.
 
     Each file is a partition and is loaded as it arrives. Materialized without partitions, it loads
-    whatever is new in the bucket; the job `full_load` loads everything again, and `replay_objects`
-    the objects that are named to it, or all with something in quarantine.
+    whatever is new in the bucket, or among the `object_keys` of its settings; the job `full_load`
+    loads everything again, and `replay_objects` the objects that are named to it, or all with
+    something in quarantine.
     """
     bucket = object_store.bucket()
     with warehouse.get_connection() as connection:
@@ -83,8 +87,9 @@ def landing_table(
             summary = load_everything_again(
                 connection, bucket, context.run.run_id, retract=warehouse.retract_deleted
             )
-        elif context.has_partition_key or context.has_partition_key_range:
-            summary = load_keys(connection, bucket, context.partition_keys, context.run.run_id)
+        elif context.has_partition_key or context.has_partition_key_range or config.object_keys:
+            keys = config.object_keys or list(context.partition_keys)
+            summary = load_keys(connection, bucket, keys, context.run.run_id)
         else:
             summary = load_everything_new(
                 connection, bucket, context.run.run_id, retract=warehouse.retract_deleted

@@ -84,7 +84,8 @@ class Pipeline:
         if not backlog.new:
             return self._run("ingest_objects")
         make_partitions(self._instance, backlog)
-        return self._run("ingest_objects", tags=run_request(backlog, None).tags)
+        request = run_request(backlog, None)
+        return self._run("ingest_objects", tags=request.tags, config=request.run_config)
 
     def replay(self, keys: list[str]) -> RunOutcome:
         """Open objects again, bring the metric up to date, check and publish."""

@@ -8,7 +8,7 @@ late, shares its second with another or is overwritten is seen.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 MAX_PARTITIONS_PER_RUN = 100
@@ -16,6 +16,13 @@ MAX_PARTITIONS_PER_RUN = 100
 
 An event costs Dagster 12 to 60 ms, so a run of 100 spends at most some seconds on them, while the
 loading itself takes well under one.
+"""
+
+MAX_KEYS_PER_RUN = 5_000
+"""New objects up to this many are named to their run; for more of them it lists the bucket anew.
+
+Asking for a key costs about what listing a hundred others does, and the settings of a run, which
+Dagster keeps, grow by the key. Of what events tell of, a tick takes no more than this at once.
 """
 
 MAX_RECENT_PARTITIONS = 1_000
@@ -50,20 +57,23 @@ class ListingProgress:
         resume_after: The key to go on after, where a listing ran out of time; None between two.
         began_at: When that listing, or the last one, began, as a Unix timestamp; None before the
             first.
+        retry_at: When what it found, and runs left as it is, may be tried again, as a Unix
+            timestamp; None where nothing waits.
     """
 
     resume_after: str | None = None
     began_at: float | None = None
+    retry_at: float | None = None
 
     @classmethod
     def of_cursor(cls, cursor: str | None) -> "ListingProgress":
         """Read it from the sensor's cursor, which is empty at first."""
         values = json.loads(cursor) if cursor else {}
-        return cls(values.get("resume_after"), values.get("began_at"))
+        return cls(values.get("resume_after"), values.get("began_at"), values.get("retry_at"))
 
     def cursor(self) -> str:
         """The sensor's cursor that holds it."""
-        return json.dumps({"resume_after": self.resume_after, "began_at": self.began_at})
+        return json.dumps(asdict(self))
 
     def is_due(self, now: float, interval_seconds: float, failed_at: float) -> bool:
         """Whether a listing is to begin, or to go on, where events tell what is new in between.
@@ -79,6 +89,7 @@ class ListingProgress:
             or self.began_at is None
             or not 0 <= now - self.began_at < interval_seconds
             or failed_at >= self.began_at
+            or (self.retry_at is not None and now >= self.retry_at)
         )
 
     def listed(self, resume_after: str | None, now: float) -> "ListingProgress":
@@ -88,7 +99,13 @@ class ListingProgress:
             resume_after: The key that the tick came to; None if it came to the end.
             now: When it began to list.
         """
-        return ListingProgress(resume_after, now if self.resume_after is None else self.began_at)
+        if self.resume_after is None:
+            return ListingProgress(resume_after, now)
+        return replace(self, resume_after=resume_after)
+
+    def waiting(self, until: float) -> "ListingProgress":
+        """The progress where what was found waits until then, as a Unix timestamp."""
+        return replace(self, retry_at=until if self.retry_at is None else min(self.retry_at, until))
 
 
 def latest_of_each_key(versions: Iterable[ObjectVersion]) -> list[ObjectVersion]:
