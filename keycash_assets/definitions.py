@@ -28,6 +28,7 @@ from keycash_assets.resources import (
     SourceFolder,
     Warehouse,
 )
+from keycash_assets.retention import daily_retention, delete_old_runs
 from keycash_assets.sensors import s3_object_sensor
 from keycash_assets.settings import RETRACT_DELETED, Settings
 from keycash_assets.sources import without_secrets
@@ -55,9 +56,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *dashboards(settings.superset_url),
         ],
         asset_checks=[landing_checks, metric_checks],
-        jobs=[upload_source_files, ingest_objects, full_load, replay_objects],
+        jobs=[upload_source_files, ingest_objects, full_load, replay_objects, delete_old_runs],
         sensors=[s3_object_sensor],
-        schedules=[daily_full_load],
+        schedules=[daily_full_load, daily_retention],
         resources={
             "source_folder": SourceFolder(
                 source=without_secrets(settings.source),

@@ -73,7 +73,7 @@ def s3_object_sensor(
     New is what the bucket has and the ledger has not seen, version by version. Where to look is
     known from a listing of the whole bucket: at every tick, and while it lasts every second if the
     bucket is small; or, with a queue of the bucket's events, now and then, and from the events in
-    between. All that a tick finds loads in one run: up to 100 objects as a partition each, up to
+    between. All that a tick finds loads in one run: up to 50 objects as a partition each, up to
     5,000 by their keys, and more of them in bulk. Objects that are no longer in the bucket are
     found by a listing only, and noted by a bulk run as well.
     """

@@ -63,14 +63,22 @@ def test_every_asset_is_explained_and_every_table_has_its_columns(
 
 def test_the_names_of_the_contract_exist(definitions: dg.Definitions) -> None:
     assert {sensor.name for sensor in definitions.sensors or []} == {"s3_object_sensor"}
-    (schedule,) = definitions.schedules or []
-    assert isinstance(schedule, dg.ScheduleDefinition)
-    assert (schedule.name, schedule.job_name) == ("daily_full_load", "full_load")
-    assert (schedule.cron_schedule, schedule.execution_timezone) == (
-        "0 6 * * *",
-        "America/Sao_Paulo",
-    )
-    for job in ("upload_source_files", "ingest_objects", "full_load", "replay_objects"):
+    schedules = [
+        (schedule.name, schedule.job_name, schedule.cron_schedule, schedule.execution_timezone)
+        for schedule in definitions.schedules or []
+        if isinstance(schedule, dg.ScheduleDefinition)
+    ]
+    assert schedules == [
+        ("daily_full_load", "full_load", "0 6 * * *", "America/Sao_Paulo"),
+        ("daily_retention", "delete_old_runs", "30 5 * * *", "America/Sao_Paulo"),
+    ]
+    for job in (
+        "upload_source_files",
+        "ingest_objects",
+        "full_load",
+        "replay_objects",
+        "delete_old_runs",
+    ):
         assert definitions.resolve_job_def(job).executor_def is dg.in_process_executor
     landing = definitions.resolve_asset_graph().get(dg.AssetKey("landing_table"))
     assert isinstance(landing.partitions_def, dg.DynamicPartitionsDefinition)

@@ -13,10 +13,10 @@ from dagster._core.storage.tags import (
 
 from benchmarks.measuring import Stopwatch, run_contender
 from keycash_assets.core.objects import superseded_partitions
+from keycash_assets.sensors import BATCH_TAG, last_failure, unfinished_run
 
 _objects = dg.DynamicPartitionsDefinition(name="objects")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_RUN_TAG = "benchmark/batch"
 
 
 @dg.asset(partitions_def=_objects, backfill_policy=dg.BackfillPolicy.single_run())
@@ -97,16 +97,17 @@ def ask_among_runs(instance: dg.DagsterInstance, count: int, stopwatch: Stopwatc
     for number in range(count):
         instance.add_run(
             dg.DagsterRun(
-                job_name="nothing",
+                job_name="ingest_objects",
                 run_id=str(uuid.UUID(int=number + 1)),
                 status=dg.DagsterRunStatus.SUCCESS,
-                tags={_RUN_TAG: str(number), "dagster/sensor_name": "sensor"},
+                tags={BATCH_TAG: str(number), "dagster/sensor_name": "s3_object_sensor"},
             )
         )
-    unfinished = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED]
     with stopwatch:
-        instance.get_run_ids(dg.RunsFilter(job_name="nothing", statuses=unfinished), limit=1)
-        instance.get_run_records(dg.RunsFilter(tags={_RUN_TAG: "7"}), limit=20)
+        unfinished_run(instance)
+        last_failure(instance)
+        instance.get_run_records(dg.RunsFilter(tags={BATCH_TAG: "7"}), limit=20)
+        instance.get_dynamic_partitions("objects")
 
 
 def import_definitions(instance: dg.DagsterInstance, count: int, stopwatch: Stopwatch) -> None:

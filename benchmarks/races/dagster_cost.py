@@ -3,7 +3,7 @@
 from benchmarks.bench import Bench, Contender, bare_environment
 from benchmarks.results import Figure, RaceResult
 
-EVENTS = (1, 100, 1_000)
+EVENTS = (1, 50, 1_000)
 PARTITIONS = (1_000, 10_000, 50_000)
 RUNS_KEPT = (100, 1_000, 10_000)
 QUICK_EVENTS = (1, 20)
