@@ -80,6 +80,10 @@ def client_retries() -> "RetryConfig":
 
 def code_of(error: Exception) -> str | None:
     """The object store's name for what is wrong, as in ``AccessDenied``; None if it gave none."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415  shortens start-up
+
+    if isinstance(error, ClientError):
+        return str(error.response["Error"]["Code"])
     found = _CODE.search(str(error))
     return found[1] if found else None
 

@@ -103,11 +103,11 @@ def s3_object_sensor(
         return dg.SkipReason(f"Not known whether anything is new: {error}")
     if queue is not None and hints is not None:
         delete_settled(queue, hints, context.log)
-    hinted = hints.new if hints is not None else ()
+    # The queue hands out again what is one too many here: no run need list for it.
+    room = max(0, MAX_KEYS_PER_RUN - len(backlog.new))
+    hinted = hints.new[:room] if hints is not None else ()
     # A key has one partition; and what stands under both y and y/ is listed as two versions of y.
-    new = latest_of_each_key([*backlog.new, *hinted])
-    # The queue hands out again what one message too many told of: a run need not list for it.
-    backlog = replace(backlog, new=new if lists else new[:MAX_KEYS_PER_RUN])
+    backlog = replace(backlog, new=latest_of_each_key([*backlog.new, *hinted]))
     cursor = progress.cursor()
     if not backlog.new and not backlog.vanished:
         if hints is not None and not lists:
