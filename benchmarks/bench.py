@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import OURS
 from benchmarks.results import Figure
 from keycash_assets.bucket import Bucket
 from keycash_assets.commands.console import console
@@ -20,9 +20,6 @@ from keycash_assets.errors import KeycashError
 from keycash_assets.local.object_store_server import BUCKET, LocalObjectStoreServer
 from keycash_assets.local.processes import ManagedProcess, Supervisor, stop
 from keycash_assets.settings import REPOSITORY
-
-OURS = Path(sys.executable)
-RIVALS = REPOSITORY / ".venv-bench" / "bin" / "python"
 
 
 class BenchmarkError(KeycashError):
@@ -130,6 +127,7 @@ class Bench:
                 role=contender.role,
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
+                cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]
@@ -148,6 +146,7 @@ class Bench:
                 role=contender.role,
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
+                cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]

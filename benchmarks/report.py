@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def _race(result: Result) -> str:
         f"Dagster {versions['dagster']}, Python {versions['python']}.\n",
         f"![{result['title']}](images/performance-{result['race']}.svg)\n",
         _table(
-            ("", "median", "least to greatest", "unit", "memory", "remark"),
+            ("", "median", "least to greatest", "unit", "memory", "CPU s", "remark"),
             [_figure(figure) for figure in result["figures"]],
         ),
     ]
@@ -100,6 +101,7 @@ def _rounds(runs: int) -> str:
 
 def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
     memory = figure["peak_memory_bytes"]
+    cpu_seconds = figure["cpu_seconds"]
     samples = figure["samples"]
     name = f"**{figure['name']}**" if figure["role"] == "ours" else figure["name"]
     spread = f"{number(min(samples))} to {number(max(samples))}" if len(samples) > 1 else ""
@@ -109,6 +111,7 @@ def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
         spread,
         figure["unit"],
         "" if memory is None else f"{memory / 1024**2:,.0f} MiB",
+        number(statistics.median(cpu_seconds)) if cpu_seconds else "",
         figure["detail"],
     )
 
