@@ -101,7 +101,7 @@ def _rounds(runs: int) -> str:
 
 def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
     memory = figure["peak_memory_bytes"]
-    cpu_seconds = figure["cpu_seconds"]
+    cpu_seconds = figure.get("cpu_seconds")
     samples = figure["samples"]
     name = f"**{figure['name']}**" if figure["role"] == "ours" else figure["name"]
     spread = f"{number(min(samples))} to {number(max(samples))}" if len(samples) > 1 else ""

@@ -26,7 +26,7 @@ STOPPED_AFTER_SECONDS = 0.5
 
 
 def race(bench: Bench) -> RaceResult:
-    """Tick the sensor on a bucket with few new objects, in one go or not, and with new ones only."""
+    """Tick the sensor on a bucket with few new objects, in one go or not, or with only new."""
     objects = bench.objects(OBJECTS, QUICK_OBJECTS)
     prefix = f"bucket-{objects}"
     seed(bench, prefix, objects, RECORDS, clients=objects * RECORDS)
