@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.environments import OURS
 from benchmarks.results import Figure
 from keycash_assets.bucket import Bucket
@@ -77,13 +79,14 @@ class Bench:
         self._objects = objects
         self._supervisor = supervisor
         self._servers = ExitStack()
+        self._server: ManagedProcess | None = None
         home.mkdir(parents=True, exist_ok=True)
 
     @cached_property
     def store(self) -> dict[str, str]:
         """The variables by which the local S3 server is reached; it is started at the first use."""
         server = LocalObjectStoreServer(self.home / "object_store")
-        self._servers.enter_context(server.start(self._supervisor))
+        self._server = self._servers.enter_context(server.start(self._supervisor))
         lines = (server.home / "connection.env").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
@@ -128,6 +131,7 @@ class Bench:
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
                 cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
+                server_cpu_seconds=tuple(run["server_cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]
@@ -147,6 +151,7 @@ class Bench:
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
                 cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
+                server_cpu_seconds=tuple(run["server_cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]
@@ -176,6 +181,7 @@ class Bench:
             command = [str(contender.interpreter), "-m", contender.module, str(result), options]
             environment = {**contender.environment, "PYTHONPATH": str(REPOSITORY)}
             log = folder / "contender.log"
+            server_cpu_seconds = self._server_cpu_seconds()
             process = ManagedProcess(contender.name, command, environment, log)
             try:
                 while process.exit_code is None:
@@ -188,12 +194,20 @@ class Bench:
                     f"{process.last_log_lines()}"
                 )
             measured: dict[str, Any] = json.loads(result.read_text())
+            measured["server_cpu_seconds"] = self._server_cpu_seconds() - server_cpu_seconds
         if measured["units"] != contender.units:
             raise BenchmarkError(
                 f"{contender.name} handled {measured['units']:,} of {contender.units:,} units: "
                 "its time says nothing."
             )
         return measured
+
+    def _server_cpu_seconds(self) -> float:
+        """CPU time that the object store has taken so far, 0 if it does not run."""
+        if self._server is None:
+            return 0.0
+        times = psutil.Process(self._server.pid).cpu_times()
+        return float(times.user + times.system)
 
     def close(self) -> None:
         """Give up the object store; the supervisor stops it."""

@@ -2,13 +2,12 @@
 
 import json
 import re
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.results import RESULTS, number
+from benchmarks.results import RESULTS, cpu_seconds, number
 from keycash_assets.settings import REPOSITORY
 
 DOCUMENTS = (REPOSITORY / "docs" / "performance.md", REPOSITORY / "docs" / "scale.md")
@@ -101,7 +100,6 @@ def _rounds(runs: int) -> str:
 
 def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
     memory = figure["peak_memory_bytes"]
-    cpu_seconds = figure.get("cpu_seconds")
     samples = figure["samples"]
     name = f"**{figure['name']}**" if figure["role"] == "ours" else figure["name"]
     spread = f"{number(min(samples))} to {number(max(samples))}" if len(samples) > 1 else ""
@@ -111,7 +109,7 @@ def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
         spread,
         figure["unit"],
         "" if memory is None else f"{memory / 1024**2:,.0f} MiB",
-        number(statistics.median(cpu_seconds)) if cpu_seconds else "",
+        cpu_seconds(figure.get("cpu_seconds", ()), figure.get("server_cpu_seconds", ())),
         figure["detail"],
     )
 

@@ -30,8 +30,9 @@ class Figure:
         role: ``floor``, ``ours``, ``rival`` or ``part`` (of ours).
         detail: What a reader has to know about it.
         peak_memory_bytes: The most memory that one of the runs held; None where not measured.
-        cpu_seconds: CPU time that the contender's own process took in each round, without that of
-            the object store beside it; empty where not measured.
+        cpu_seconds: CPU time that the contender's own process took in each round; empty where not
+            measured.
+        server_cpu_seconds: CPU time of the object store in the same rounds.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Figure:
     detail: str = ""
     peak_memory_bytes: int | None = None
     cpu_seconds: tuple[float, ...] = ()
+    server_cpu_seconds: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -138,6 +140,7 @@ def write(result: RaceResult, folder: Path, scale: str, runs: int) -> Path:
                 **asdict(figure),
                 "samples": [_rounded(sample) for sample in figure.samples],
                 "cpu_seconds": [_rounded(seconds) for seconds in figure.cpu_seconds],
+                "server_cpu_seconds": [_rounded(s) for s in figure.server_cpu_seconds],
                 "median": _rounded(figure.median),
             }
             for figure in result.figures
@@ -174,7 +177,7 @@ def print_result(result: RaceResult) -> None:
             number(min(figure.samples)),
             number(max(figure.samples)),
             "" if memory is None else f"{memory / 1024**2:,.0f} MiB",
-            number(statistics.median(figure.cpu_seconds)) if figure.cpu_seconds else "",
+            cpu_seconds(figure.cpu_seconds, figure.server_cpu_seconds),
             figure.unit,
             escape(figure.detail),
         )
@@ -187,6 +190,13 @@ def print_result(result: RaceResult) -> None:
         )
     for note in result.notes:
         console.print(f"  {escape(note)}")
+
+
+def cpu_seconds(own: Sequence[float], server: Sequence[float]) -> str:
+    """The medians of a contender's own CPU time and, after a plus sign, of the object store's."""
+    return " + ".join(
+        number(statistics.median(samples)) for samples in (own, server) if any(samples)
+    )
 
 
 def number(value: float) -> str:
