@@ -55,10 +55,10 @@ def race(bench: Bench) -> RaceResult:
         if design.is_built:
             ratios = [day.quantiles()[2] / max(day.intervals) for day in days]
             worst = float(np.median(ratios))
-            name = f"longest wait / longest time from listing to listing, {design.name}"
+            name = f"{design.name}: longest wait / longest time between listings"
             targets.append(Target(name, worst, 2.0, at_most=True))
             if design.events:
-                name = f"half loaded within, s, {design.name}"
+                name = f"{design.name}: seconds within which half are loaded"
                 targets.append(Target(name, float(np.median(half)), MOST_HALF_SECONDS, True))
     full_load = Figure(
         "the full load, which stops all ticks",
