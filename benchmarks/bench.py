@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from benchmarks.environments import OURS
 from benchmarks.results import Figure
 from keycash_assets.bucket import Bucket
 from keycash_assets.commands.console import console
@@ -20,9 +22,6 @@ from keycash_assets.errors import KeycashError
 from keycash_assets.local.object_store_server import BUCKET, LocalObjectStoreServer
 from keycash_assets.local.processes import ManagedProcess, Supervisor, stop
 from keycash_assets.settings import REPOSITORY
-
-OURS = Path(sys.executable)
-RIVALS = REPOSITORY / ".venv-bench" / "bin" / "python"
 
 
 class BenchmarkError(KeycashError):
@@ -80,13 +79,14 @@ class Bench:
         self._objects = objects
         self._supervisor = supervisor
         self._servers = ExitStack()
+        self._server: ManagedProcess | None = None
         home.mkdir(parents=True, exist_ok=True)
 
     @cached_property
     def store(self) -> dict[str, str]:
         """The variables by which the local S3 server is reached; it is started at the first use."""
         server = LocalObjectStoreServer(self.home / "object_store")
-        self._servers.enter_context(server.start(self._supervisor))
+        self._server = self._servers.enter_context(server.start(self._supervisor))
         lines = (server.home / "connection.env").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
@@ -130,6 +130,8 @@ class Bench:
                 role=contender.role,
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
+                cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
+                server_cpu_seconds=tuple(run["server_cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]
@@ -148,6 +150,8 @@ class Bench:
                 role=contender.role,
                 detail=contender.detail,
                 peak_memory_bytes=max(run["peak_memory_bytes"] for run in runs),
+                cpu_seconds=tuple(run["cpu_seconds"] for run in runs),
+                server_cpu_seconds=tuple(run["server_cpu_seconds"] for run in runs),
             )
             for contender, runs in self._measure(contenders)
         ]
@@ -177,6 +181,7 @@ class Bench:
             command = [str(contender.interpreter), "-m", contender.module, str(result), options]
             environment = {**contender.environment, "PYTHONPATH": str(REPOSITORY)}
             log = folder / "contender.log"
+            server_cpu_seconds = self._server_cpu_seconds()
             process = ManagedProcess(contender.name, command, environment, log)
             try:
                 while process.exit_code is None:
@@ -189,12 +194,20 @@ class Bench:
                     f"{process.last_log_lines()}"
                 )
             measured: dict[str, Any] = json.loads(result.read_text())
+            measured["server_cpu_seconds"] = self._server_cpu_seconds() - server_cpu_seconds
         if measured["units"] != contender.units:
             raise BenchmarkError(
                 f"{contender.name} handled {measured['units']:,} of {contender.units:,} units: "
                 "its time says nothing."
             )
         return measured
+
+    def _server_cpu_seconds(self) -> float:
+        """CPU time that the object store has taken so far, 0 if it does not run."""
+        if self._server is None:
+            return 0.0
+        times = psutil.Process(self._server.pid).cpu_times()
+        return float(times.user + times.system)
 
     def close(self) -> None:
         """Give up the object store; the supervisor stops it."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from benchmarks.bench import RIVALS, Bench, BenchmarkError
+from benchmarks.bench import Bench, BenchmarkError
 from benchmarks.documents import seed
+from benchmarks.environments import RIVALS
 from keycash_assets.local.object_store_server import BUCKET
 from keycash_assets.local.processes import ManagedProcess, free_ports, stop
 from keycash_assets.settings import REPOSITORY

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmarks.results import RESULTS, number
+from benchmarks.results import RESULTS, cpu_seconds, number
 from keycash_assets.settings import REPOSITORY
 
 DOCUMENTS = (REPOSITORY / "docs" / "performance.md", REPOSITORY / "docs" / "scale.md")
@@ -84,7 +84,7 @@ def _race(result: Result) -> str:
         f"Dagster {versions['dagster']}, Python {versions['python']}.\n",
         f"![{result['title']}](images/performance-{result['race']}.svg)\n",
         _table(
-            ("", "median", "least to greatest", "unit", "memory", "remark"),
+            ("", "median", "least to greatest", "unit", "memory", "CPU s", "remark"),
             [_figure(figure) for figure in result["figures"]],
         ),
     ]
@@ -109,6 +109,7 @@ def _figure(figure: Mapping[str, Any]) -> tuple[str, ...]:
         spread,
         figure["unit"],
         "" if memory is None else f"{memory / 1024**2:,.0f} MiB",
+        cpu_seconds(figure.get("cpu_seconds", ()), figure.get("server_cpu_seconds", ())),
         figure["detail"],
     )
 

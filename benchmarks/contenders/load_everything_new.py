@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Imports are no part of a load.
+import arro3.core  # noqa: F401  obstore's listing imports it
 import duckdb  # noqa: F401
 import obstore  # noqa: F401
 import pandas as pd  # noqa: F401  pyarrow imports it with the first array, if it is there

@@ -1,7 +1,8 @@
 """Race 1: many small objects, each a document of five requests, as the real ones are."""
 
-from benchmarks.bench import OURS, RIVALS, Bench, Contender
+from benchmarks.bench import Bench, Contender
 from benchmarks.documents import REQUESTS_IN_FLIGHT, seed
+from benchmarks.environments import OURS, RIVALS
 from benchmarks.results import RaceResult, Target, ratio
 
 OBJECTS = 20_000
@@ -12,19 +13,19 @@ TUNED_THREADS = 32
 
 
 def race(bench: Bench) -> RaceResult:
-    """Load many small objects into a new warehouse; slow rivals get a quarter or a tenth."""
+    """Load many small objects into a new warehouse; all contenders load the same ones."""
     objects = bench.objects(OBJECTS, QUICK_OBJECTS)
 
-    def rival(name: str, module: str, share: int, **options: str) -> Contender:
-        return _contender(bench, (name, "rival", f"rivals.{module}"), objects, share, options)
+    def rival(name: str, module: str, **options: str) -> Contender:
+        return _contender(bench, (name, "rival", f"rivals.{module}"), objects, options)
 
     floor, ours, tuned, plain, loop, dlt = bench.race(
         [
             *floor_and_ours(bench, objects),
-            rival("read_json over httpfs, tuned", "duckdb_httpfs", 1, threads=str(TUNED_THREADS)),
-            rival("read_json over httpfs", "duckdb_httpfs", 4, threads=""),
-            rival("boto3 + pandas loop", "boto3_pandas_loop", 10),
-            rival("dlt filesystem source", "dlt_filesystem", 10),
+            rival("read_json over httpfs, tuned", "duckdb_httpfs", threads=str(TUNED_THREADS)),
+            rival("read_json over httpfs", "duckdb_httpfs", threads=""),
+            rival("boto3 + pandas loop", "boto3_pandas_loop"),
+            rival("dlt filesystem source", "dlt_filesystem"),
         ],
         "records/s",
     )
@@ -51,26 +52,24 @@ def floor_and_ours(bench: Bench, objects: int) -> list[Contender]:
     floor = ("obstore: fetch and throw away", "floor", "contenders.fetch_and_throw_away")
     ours = ("load_everything_new", "ours", "contenders.load_everything_new")
     return [
-        _contender(bench, floor, objects, 1, in_flight),
-        _contender(bench, ours, objects, 1, {}),
+        _contender(bench, floor, objects, in_flight),
+        _contender(bench, ours, objects, {}),
     ]
 
 
 def _contender(
-    bench: Bench, who: tuple[str, str, str], objects: int, share: int, options: dict[str, str]
+    bench: Bench, who: tuple[str, str, str], objects: int, options: dict[str, str]
 ) -> Contender:
-    """A contender on a share of the objects, which have a prefix of their own."""
+    """A contender on these objects, which have a prefix of their own."""
     name, role, module = who
-    size = objects // share
-    prefix = f"small-{size}"
-    seed(bench, prefix, size, RECORDS, clients=size * RECORDS * 9 // 10)
+    prefix = f"small-{objects}"
+    seed(bench, prefix, objects, RECORDS, clients=objects * RECORDS * 9 // 10)
     return Contender(
         name=name,
         role=role,
         module=f"benchmarks.{module}",
-        options={"prefix": prefix, "objects": str(size), "records": str(RECORDS), **options},
-        units=size * RECORDS,
+        options={"prefix": prefix, "objects": str(objects), "records": str(RECORDS), **options},
+        units=objects * RECORDS,
         environment=bench.environment(prefix),
         interpreter=RIVALS if role == "rival" else OURS,
-        detail="" if share == 1 else f"on {size:,} of the {objects:,} objects",
     )
