@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -92,7 +92,6 @@ class RaceResult:
         figures: What was measured.
         targets: What was to be reached.
         notes: What a reader has to know to read the figures.
-        series: Curves for a plot: values by the names of the axes, as in ``{"rows": [...]}``.
     """
 
     race: str
@@ -100,7 +99,6 @@ class RaceResult:
     figures: Sequence[Figure]
     targets: Sequence[Target] = ()
     notes: Sequence[str] = ()
-    series: dict[str, list[float]] = field(default_factory=dict)
 
 
 def ratio(one: Figure, other: Figure) -> float:
@@ -155,7 +153,6 @@ def write(result: RaceResult, folder: Path, scale: str, runs: int) -> Path:
             for target in result.targets
         ],
         "notes": list(result.notes),
-        "series": result.series,
     }
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
