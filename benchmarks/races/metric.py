@@ -21,7 +21,7 @@ from keycash_assets.checks import LANDING_CHECKS, METRIC_CHECKS, find_offenders
 from keycash_assets.loading import load_everything_new
 from keycash_assets.metric import update_credit_per_day
 from keycash_assets.publishing import publish
-from keycash_assets.warehouse import connect_to_write, transaction
+from keycash_assets.warehouse import MEMORY_LIMIT, connect_to_write, transaction
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -155,7 +155,7 @@ def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> 
         megabytes = database.stat().st_size / 1e6
     details = {
         "publish": f"{megabytes:,.0f} MB",
-        "from scratch": "one statement, read into the client; nothing is written or compared",
+        "from scratch": "one statement, without a memory limit; nothing is written or compared",
         "checks": "of what loads have changed, where that is enough",
     }
     return {
@@ -201,9 +201,12 @@ def _round(connection: "Connection", bucket: Bucket, *, scratch_first: bool) -> 
 
     def from_scratch() -> None:
         query = statement("credit_per_day_from_scratch")
+        # Without the limit it is up to twice as fast, as nothing goes to the disk.
+        connection.execute("RESET memory_limit")
         seconds["from scratch"] = _seconds(
             lambda: computed.extend(connection.execute(query).fetchall())
         )
+        connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
 
     if scratch_first:
         from_scratch()
