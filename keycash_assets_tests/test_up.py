@@ -63,7 +63,7 @@ def test_the_logs_of_the_servers_stay_on_this_machine(living: LivingPlatform) ->
     assert b"DAGSTER_DISABLE_TELEMETRY=1" in environment
 
 
-def test_sensor_and_schedule_run_without_being_switched_on(living: LivingPlatform) -> None:
+def test_sensor_and_schedules_run_without_being_switched_on(living: LivingPlatform) -> None:
     query = (
         "{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {"
         "... on RepositoryLocation {repositories {sensors {name sensorState {status}} "
@@ -73,12 +73,14 @@ def test_sensor_and_schedule_run_without_being_switched_on(living: LivingPlatfor
     (repository,) = entry["locationOrLoadError"]["repositories"]
     states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]}
     assert states["s3_object_sensor"] == "RUNNING"
-    (schedule,) = repository["schedules"]
-    assert schedule == {
-        "name": "daily_full_load",
-        "executionTimezone": "America/Sao_Paulo",
-        "cronSchedule": "0 6 * * *",
-        "scheduleState": {"status": "RUNNING"},
+    assert {
+        (schedule["name"], schedule["executionTimezone"], schedule["cronSchedule"]): schedule[
+            "scheduleState"
+        ]["status"]
+        for schedule in repository["schedules"]
+    } == {
+        ("daily_full_load", "America/Sao_Paulo", "0 6 * * *"): "RUNNING",
+        ("daily_retention", "America/Sao_Paulo", "30 5 * * *"): "RUNNING",
     }
 
 
