@@ -24,11 +24,26 @@ def race(bench: Bench) -> RaceResult:
         "what of ours is the network",
         {"in_flight": "4"},
     )
-    floor, ours, network = bench.race([*floor_and_ours(bench, documents), fetch], "records/s")
+    parts = [
+        _contender(
+            bench,
+            (name, "part", "parts_of_a_load"),
+            documents,
+            detail,
+            {"inserts": inserts},
+        )
+        for name, inserts, detail in (
+            ("ours, without inserting", "no", "fetched, proved, split into records, as tables"),
+            ("ours, into memory", "yes", "typed as well, but neither compressed nor written"),
+        )
+    ]
+    floor, ours, *others = bench.race(
+        [*floor_and_ours(bench, documents), fetch, *parts], "records/s"
+    )
     return RaceResult(
         "large",
         f"Few large objects: {documents:,} documents of {RECORDS:,} records",
-        [floor, ours, network],
+        [floor, ours, *others],
         [
             Target("ours / floor", ratio(ours, floor), 0.6),
             Target(
