@@ -115,18 +115,34 @@ def test_an_update_that_forgets_a_client_is_found(
         assert found == find_offenders(connection, exact, everything=True).first != []
 
 
-def test_a_record_that_stands_in_the_place_of_another_is_found(platform: Platform) -> None:
+@pytest.mark.parametrize("records", [2, 61, 62, 63, 64, 65, 200])
+def test_a_record_that_stands_in_the_place_of_another_is_found(
+    platform: Platform, records: int
+) -> None:
     """As many rows as the ledger counts, and yet one record twice and another not at all."""
-    platform.put({"a.json": document(credit_request("c1"), credit_request("c2"))})
+    platform.put(
+        {
+            "a.json": document(*(credit_request(f"c{n}") for n in range(records))),
+            "b.json": document(*(credit_request(f"d{n}") for n in range(records))),
+        }
+    )
     (once,) = (check for check in LANDING_CHECKS if check.name == "records_are_loaded_once")
     resources = platform.definitions.resources or {}
     with connect_to_write(resources["warehouse"].database) as connection:
         load_everything_new(connection, platform.bucket, "a run")
         assert find_offenders(connection, once, everything=False).first == []
-        connection.execute("UPDATE landing_table SET record_index = 0")
-        found = find_offenders(connection, once, everything=False).first
-        assert found == [(platform.bucket.key_of("a.json"), 0, 2)]
-        assert found == find_offenders(connection, once, everything=True).first
+        assert find_offenders(connection, once, everything=True).first == []
+        for moved in {0, (records - 1) // 2, records - 2}:
+            connection.execute("BEGIN")
+            connection.execute(
+                "UPDATE landing_table SET record_index = $moved "
+                "WHERE record_index = $last AND object_key LIKE '%a.json'",
+                {"moved": moved, "last": records - 1},
+            )
+            found = find_offenders(connection, once, everything=False).first
+            assert found == [(platform.bucket.key_of("a.json"), moved, 2)]
+            assert found == find_offenders(connection, once, everything=True).first
+            connection.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("job", ["ingest_objects", "full_load"])
