@@ -61,6 +61,12 @@ def run_contender(work: Work) -> None:
     os._exit(0)
 
 
+def most_memory() -> str:
+    """DuckDB's own default of its ``memory_limit``: what RESET says, but does not restore."""
+    size_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{size_bytes * 8 // 10 // 10**6}MB"
+
+
 def peak_memory_bytes() -> int:
     """The most memory that this process ever held at once."""
     status = Path("/proc/self/status")

@@ -13,7 +13,7 @@ import obstore  # noqa: F401
 import pandas as pd  # noqa: F401  pyarrow imports it with the first array, if it is there
 import pyarrow.dataset  # noqa: F401  DuckDB imports it with the first table
 
-from benchmarks.measuring import Stopwatch, run_contender
+from benchmarks.measuring import Stopwatch, most_memory, run_contender
 from keycash_assets import loading
 from keycash_assets.bucket import Bucket
 from keycash_assets.warehouse import connect_to_write
@@ -27,7 +27,7 @@ def work(options: Mapping[str, str], stopwatch: Stopwatch) -> int:
     without = nullcontext() if inserts else patch.object(loading, "_insert")
     with stopwatch, without:
         connection = connect_to_write(database)
-        connection.execute("RESET memory_limit")
+        connection.execute("SET memory_limit = $limit", {"limit": most_memory()})
         summary = loading.load_everything_new(connection, bucket, "benchmark")
     ((rows,),) = connection.execute("SELECT count(*) FROM landing_table").fetchall()
     return summary.records if rows == (summary.records if inserts else 0) else 0

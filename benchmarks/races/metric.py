@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from benchmarks.bench import Bench, BenchmarkError
 from benchmarks.documents import seed
 from benchmarks.history import history
+from benchmarks.measuring import most_memory
 from benchmarks.results import Figure, RaceResult, Target, ratio
 from benchmarks.sql import statement
 from keycash_assets import sql
@@ -207,7 +208,7 @@ def _round(connection: "Connection", bucket: Bucket, *, scratch_first: bool) -> 
     def from_scratch() -> None:
         query = statement("credit_per_day_from_scratch")
         # Without the limit it is up to twice as fast, as nothing goes to the disk.
-        connection.execute("RESET memory_limit")
+        connection.execute("SET memory_limit = $limit", {"limit": most_memory()})
         seconds["from scratch"] = _seconds(
             lambda: computed.extend(connection.execute(query).fetchall())
         )
