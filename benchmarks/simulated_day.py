@@ -28,7 +28,7 @@ MAX_KEYS = 5_000
 """Objects that a run is given by their keys, and events that a tick takes; a run of more lists."""
 
 RUN_SECONDS = 4.0
-STORED_PER_SECOND = 650_000
+STORED_PER_SECOND = 400_000
 """Stored objects of five records that checks and publishing of a run get through (race metric)."""
 
 COMPARED_PER_SECOND = 5_000_000
@@ -120,29 +120,30 @@ class SimulatedDay:
                 found = self._listed(0, self._objects, now)
                 now += full_load_seconds(self._objects)
                 self._load(found, now)
-            found = self._events(now)
-            if resume_after or now - began_at >= self._design.reconcile_seconds:
+            tick_at, found = now, np.empty(0, int)
+            lists = resume_after > 0 or now - began_at >= self._design.reconcile_seconds
+            if lists:
                 if not resume_after:
                     self.intervals += [now - began_at] if np.isfinite(began_at) else []
                     began_at = now
                 pages = LISTING_SECONDS // self._page_seconds + 1
                 end = min(resume_after + pages * PAGE_OBJECTS, self._objects)
-                found = np.union1d(found, self._listed(resume_after, end, now))
+                found = self._listed(resume_after, end, now)
                 now += (end - resume_after) / PAGE_OBJECTS * self._page_seconds
                 resume_after = end if end < self._objects else 0.0
                 self.listings += [] if resume_after else [now - began_at]
-                now += self._objects / COMPARED_PER_SECOND
-            elif len(found):
+            found = np.union1d(found, self._events(tick_at, max(0, MAX_KEYS - len(found))))
+            if lists or len(found):
                 now += self._objects / COMPARED_PER_SECOND
             if len(found):
                 now = self._run(found, now)
             # The daemon ticks at fixed times, and a tick lets a run end before it looks.
             now = (now // TICK_SECONDS + 1) * TICK_SECONDS
 
-    def _events(self, now: float) -> _Numbers:
-        """Take the objects of the events that have arrived from the queue, the oldest first."""
+    def _events(self, now: float, room: int) -> _Numbers:
+        """Take the objects of so many events that have arrived from the queue, the oldest first."""
         arrived = int(np.searchsorted(self._heard_at, now, side="right"))
-        start, self._taken = self._taken, min(arrived, self._taken + MAX_KEYS)
+        start, self._taken = self._taken, min(arrived, self._taken + room)
         taken = self._queue[start : self._taken]
         new: _Numbers = taken[np.isinf(self._loaded_at[taken])]
         return new
