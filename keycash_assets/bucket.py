@@ -161,7 +161,9 @@ class Bucket:
         versions = _versions([*found, *(meta for meta in others if meta is not None)])
         if not refused:
             return versions
-        return pa.concat_tables([versions, self._listed_alone(refused)])
+        if self._scheme == "s3":
+            return pa.concat_tables([versions, self._listed_alone(refused)])
+        return pa.concat_tables([versions, *(_among(page, refused) for page in self.pages())])
 
     def _heads(self, keys: Sequence[str]) -> "tuple[list[ObjectMeta], list[str]]":
         """What stands under these keys, and the keys of which the store does not say it."""
@@ -385,6 +387,12 @@ def _whole_seconds(times: "pa.Array") -> "pa.Array":
     import pyarrow as pa  # noqa: PLC0415  shortens start-up
 
     return times.cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.timestamp("us", "UTC"))
+
+
+def _among(page: "pa.Table", keys: Sequence[str]) -> "pa.Table":
+    import pyarrow.compute as pc  # noqa: PLC0415  shortens start-up
+
+    return page.filter(pc.is_in(page["object_key"], value_set=_strings(keys)))
 
 
 def _store(

@@ -24,6 +24,7 @@ from keycash_assets.settings import Settings
 from keycash_assets_tests.core.test_events import POISON
 from keycash_assets_tests.event_store import PREFIX, EventStore
 from keycash_assets_tests.living_platform import wait_for
+from keycash_assets_tests.memory_bucket import MemoryBucket
 from keycash_assets_tests.platform import Platform, Row, credit_request, document
 
 
@@ -244,6 +245,17 @@ def test_an_object_that_only_a_listing_tells_of_is_set_aside_without_one(
         (f"{PREFIX}/t\x01.json", "quarantined"),
         (f"{PREFIX}/y", "quarantined"),
     ]
+
+
+def test_amazon_is_not_asked_for_what_another_cloud_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bucket of the same name may be somebody else's there; the listing tells it here."""
+    bucket = MemoryBucket()
+    bucket.put("prefix/good.json", document(credit_request()))
+    monkeypatch.setattr(bucket, "_scheme", "gs")
+    found = bucket.current_versions(["prefix/a//b.json", "prefix/good.json"])
+    assert found["object_key"].to_pylist() == ["prefix/good.json"]
 
 
 def test_the_event_of_a_key_that_ends_in_a_slash_stays_until_it_is_in_the_ledger(

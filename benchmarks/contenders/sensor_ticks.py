@@ -46,7 +46,7 @@ def work(options: Mapping[str, str], stopwatch: Stopwatch) -> int:
 
 
 def _counted_backlogs() -> list[int]:
-    """How many new objects each tick from now on finds: more than 100 of them get no partitions."""
+    """How many new objects each tick from now on finds: many of them get no partitions."""
     found: list[int] = []
     watch = sensors.watch
 
