@@ -373,7 +373,8 @@ def _arrivals(
         if len(arrival.stretches) >= BATCH_OBJECTS:
             yield _tables(arrival), arrival.finished
             arrival = _Arrival()
-    yield _tables(arrival), arrival.finished
+    if arrival.finished:
+        yield _tables(arrival), arrival.finished
 
 
 def _is_deferred(fetched: FetchedObject, entry: _Entry | None) -> bool:

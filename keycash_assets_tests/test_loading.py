@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,23 @@ def test_a_full_load_after_a_killed_run_finds_nothing_wrong(tmp_path: Path) -> N
         summary = load_everything_again(connection, bucket, "full")
         assert (summary.differing_days, summary.differing_objects) == ((), ())
         assert connection.execute("SELECT sum(requests) FROM credit_per_day").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+def test_of_requests_of_the_same_moment_that_of_the_greatest_key_counts_in_any_order(
+    order: tuple[str, ...], tmp_path: Path
+) -> None:
+    """An update reads old requests without their keys where the moment decides: here it does not."""
+    amounts = {"a": 1, "b": 20, "c": 300}
+    bucket = MemoryBucket()
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        for number, name in enumerate(order, 1):
+            bucket.put(f"prefix/{name}.json", document(credit_request("c1", amounts[name])))
+            load_everything_new(connection, bucket, "run")
+            with transaction(connection):
+                update_credit_per_day(connection, "run", datetime.now(timezone.utc))
+            counting = amounts[max(order[:number])]
+            assert connection.execute(DAYS).fetchall() == [("2022-01-02", counting, 1)]
 
 
 def test_a_retraction_that_only_the_policy_brings_about_is_a_load(tmp_path: Path) -> None:

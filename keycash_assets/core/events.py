@@ -14,6 +14,9 @@ import msgspec
 MAX_KEY_BYTES = 1_024
 """The longest key that S3 knows; asked for a longer one it answers with an error."""
 
+MAX_PROBLEMS = 10
+"""How many problems of a message are told; the others are counted. It can have a megabyte of them."""
+
 _EXCERPT_CHARACTERS = 200
 
 
@@ -25,7 +28,8 @@ class EventHints:
         keys: Keys under our prefix that something happened to.
         elsewhere: How many of its events are of other keys of our bucket, as is usual where a
             bucket's notifications are not limited to the prefix.
-        problems: What in it is no event of our bucket, each with the reason, for the log.
+        problems: What in it is no event of our bucket, each with the reason, for the log: the
+            first ``MAX_PROBLEMS``, and after them how many more there are.
     """
 
     keys: frozenset[str]
@@ -78,8 +82,8 @@ def read_event_message(body: str, bucket: str, prefix: str) -> EventHints:
         for event in _events(body):
             if isinstance(event, str):
                 problems.append(event)
-            elif event.bucket.name != bucket:
-                problems.append(f"an event of another bucket, {event.bucket.name!r}")
+            elif (name := event.bucket.name) != bucket:
+                problems.append(f"an event of another bucket, {name[:_EXCERPT_CHARACTERS]!r}")
             elif (refusal := _refusal(event.of_object.key)) is not None:
                 problems.append(f"{refusal}: {event.of_object.key[:_EXCERPT_CHARACTERS]!r}")
             elif prefix and not event.of_object.key.startswith(f"{prefix}/"):
@@ -88,6 +92,9 @@ def read_event_message(body: str, bucket: str, prefix: str) -> EventHints:
                 keys.add(event.of_object.key)
     except _UNREADABLE as error:
         problems.append(f"not an event ({error}): {body[:_EXCERPT_CHARACTERS]!r}")
+    more = len(problems) - MAX_PROBLEMS
+    if more > 0:
+        problems[MAX_PROBLEMS:] = [f"{more:,} more records of it are no events of our bucket"]
     return EventHints(frozenset(keys), elsewhere, tuple(problems))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keycash_assets.core.events import EventHints, read_event_message
+from keycash_assets.core.events import MAX_PROBLEMS, EventHints, read_event_message
 
 BUCKET = "bucket"
 PREFIX = "credit_requests"
@@ -124,6 +124,16 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+def test_a_message_full_of_problems_does_not_fill_the_log() -> None:
+    """One message can have thousands of bad records, and comes again until it is deleted."""
+    bad = [_record("a" * 100_000)] * 30
+    told = _read(_notification(*bad, _record(f"{PREFIX}/a")))
+    assert told.keys == {f"{PREFIX}/a"}
+    assert len(told.problems) == MAX_PROBLEMS + 1
+    assert told.problems[-1].startswith("20 more")
+    assert sum(map(len, told.problems)) < 5_000
 
 
 @given(st.text() | json_values.map(json.dumps))

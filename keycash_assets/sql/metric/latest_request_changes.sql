@@ -29,21 +29,48 @@ affected AS (
     ) AS touched
 ),
 
-old_winners AS (
+-- The moments first: keys take longest to read, and decide only where moments are the same or a request was taken away.
+old_moments AS (
     SELECT
         affected.id,
+        affected.id_hash,
         latest_requests.data_solicitacao,
-        latest_requests.object_key,
-        latest_requests.record_index,
-        latest_requests.credito_solicitado,
-        removed.id IS NULL AND NOT $everything AS stands
+        latest_requests.credito_solicitado
     FROM latest_requests
     INNER JOIN affected ON latest_requests.id_hash = affected.id_hash
+),
+
+old_keys AS (
+    SELECT
+        id_hash,
+        object_key,
+        record_index
+    FROM latest_requests
+    WHERE id_hash IN (
+        SELECT id_hash FROM old_moments WHERE $everything OR id IN (SELECT id FROM removed_requests)
+        UNION ALL
+        SELECT old_moments.id_hash
+        FROM old_moments
+        INNER JOIN arrived ON old_moments.id = arrived.id AND old_moments.data_solicitacao = arrived.data_solicitacao
+        WHERE NOT $everything
+    )
+),
+
+old_winners AS (
+    SELECT
+        old_moments.id,
+        old_moments.data_solicitacao,
+        old_keys.object_key,
+        old_keys.record_index,
+        old_moments.credito_solicitado,
+        removed.id IS NULL AND NOT $everything AS stands
+    FROM old_moments
+    LEFT JOIN old_keys ON old_moments.id_hash = old_keys.id_hash
     LEFT JOIN (SELECT DISTINCT * FROM removed_requests) AS removed
         ON
-            affected.id = removed.id
-            AND latest_requests.object_key = removed.object_key
-            AND latest_requests.record_index = removed.record_index
+            old_moments.id = removed.id
+            AND old_keys.object_key = removed.object_key
+            AND old_keys.record_index = removed.record_index
 ),
 
 searched AS (
