@@ -189,7 +189,7 @@ def test_a_full_load_after_a_killed_run_finds_nothing_wrong(tmp_path: Path) -> N
 def test_of_requests_of_the_same_moment_that_of_the_greatest_key_counts_in_any_order(
     order: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """An update reads old requests without their keys where the moment decides: here it does not."""
+    """An update reads no keys of old requests where the moment decides: here it does not."""
     amounts = {"a": 1, "b": 20, "c": 300}
     bucket = MemoryBucket()
     with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:

@@ -15,7 +15,7 @@ MAX_KEY_BYTES = 1_024
 """The longest key that S3 knows; asked for a longer one it answers with an error."""
 
 MAX_PROBLEMS = 10
-"""How many problems of a message are told; the others are counted. It can have a megabyte of them."""
+"""How many problems of a message are told; the others, up to a megabyte of them, are counted."""
 
 _EXCERPT_CHARACTERS = 200
 
