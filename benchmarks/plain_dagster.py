@@ -74,13 +74,16 @@ class PlainDagster:
             for pid in processes_of(home):
                 os.kill(pid, signal.SIGKILL)
 
-    def seconds_for(self, objects: int, records: int, limit: float) -> float:
+    def load(self, objects: int, records: int, limit: float) -> tuple[float, int]:
         """Put so many files, and wait until the last of their runs has ended, or for so long.
 
         Args:
             objects: How many files.
             records: Records in each of them.
             limit: Seconds after which it is stopped: it takes at least so long.
+
+        Returns:
+            The seconds that it took, and how many files it had loaded then.
 
         Raises:
             BenchmarkError: A run failed.
@@ -95,8 +98,8 @@ class PlainDagster:
             raise BenchmarkError(f"The rival did not load everything: {dict(states)}")
         if len(ended) < objects:
             self.bench.say(f"stopped after {limit:.0f} s: {len(ended)} of {objects} files loaded")
-            return limit
-        return max(record.end_time or 0 for record in ended) - started
+            return limit, len(ended)
+        return max(record.end_time or 0 for record in ended) - started, len(ended)
 
     def _has_ticked(self) -> bool:
         return any(

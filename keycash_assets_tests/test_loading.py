@@ -202,6 +202,28 @@ def test_of_requests_of_the_same_moment_that_of_the_greatest_key_counts_in_any_o
             assert connection.execute(DAYS).fetchall() == [("2022-01-02", counting, 1)]
 
 
+def test_a_restatement_names_the_file_of_the_later_request_and_an_earlier_one_restates_nothing(
+    tmp_path: Path,
+) -> None:
+    """What is compared has no key where the moment decides: none must get into the log."""
+    bucket = MemoryBucket()
+    with closing(connect_to_write(str(tmp_path / "keycash.duckdb"))) as connection:
+        for name, day in (("b", "01/02/2022"), ("c", "01/01/2022"), ("a", "01/03/2022")):
+            bucket.put(f"prefix/{name}.json", document(credit_request("c1", 100, f"{day} 10:00")))
+            load_everything_new(connection, bucket, name)
+            with transaction(connection):
+                update_credit_per_day(connection, name, datetime.now(timezone.utc))
+        restatements = connection.execute(
+            "SELECT run_id, data_solicitada::VARCHAR, object_keys FROM credit_per_day_changes "
+            "ORDER BY changed_at, data_solicitada"
+        ).fetchall()
+    assert restatements == [
+        ("b", "2022-01-02", ["prefix/b.json"]),
+        ("a", "2022-01-02", ["prefix/a.json"]),
+        ("a", "2022-01-03", ["prefix/a.json"]),
+    ]
+
+
 def test_a_retraction_that_only_the_policy_brings_about_is_a_load(tmp_path: Path) -> None:
     """Publishing by itself would forget which requests the metric still has to take out."""
     bucket = MemoryBucket()

@@ -34,6 +34,7 @@ old_moments AS (
     SELECT
         affected.id,
         affected.id_hash,
+        latest_requests.rowid AS row_number,
         latest_requests.data_solicitacao,
         latest_requests.credito_solicitado
     FROM latest_requests
@@ -42,7 +43,7 @@ old_moments AS (
 
 old_keys AS (
     SELECT
-        id_hash,
+        rowid AS row_number,
         object_key,
         record_index
     FROM latest_requests
@@ -65,7 +66,7 @@ old_winners AS (
         old_moments.credito_solicitado,
         removed.id IS NULL AND NOT $everything AS stands
     FROM old_moments
-    LEFT JOIN old_keys ON old_moments.id_hash = old_keys.id_hash
+    LEFT JOIN old_keys ON old_moments.row_number = old_keys.row_number
     LEFT JOIN (SELECT DISTINCT * FROM removed_requests) AS removed
         ON
             old_moments.id = removed.id
