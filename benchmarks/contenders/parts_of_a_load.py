@@ -1,4 +1,4 @@
-"""Parts of ours: a load that inserts nothing, or inserts into memory; what is left is the rest."""
+"""Parts of ours: listing alone, a load that inserts nothing, or one that inserts into memory."""
 
 import os
 from collections.abc import Mapping
@@ -15,15 +15,22 @@ import pyarrow.dataset  # noqa: F401  DuckDB imports it with the first table
 
 from benchmarks.measuring import Stopwatch, most_memory, run_contender
 from keycash_assets import loading
+from keycash_assets.backlog import find_backlog
 from keycash_assets.bucket import Bucket
-from keycash_assets.warehouse import connect_to_write
+from keycash_assets.warehouse import connect_to_write, create_tables
 
 
 def work(options: Mapping[str, str], stopwatch: Stopwatch) -> int:
-    """Do all that a load does, but insert nothing, or insert into memory."""
+    """List and compare; or do all that a load does, but insert nothing, or insert into memory."""
     bucket = Bucket(os.environ["KEYCASH_OBJECTS_URL"], os.environ)
-    inserts = options["inserts"] == "yes"
+    inserts = options["part"] == "into memory"
     database = ":memory:" if inserts else str(Path(options["folder"]) / "warehouse.duckdb")
+    if options["part"] == "listing":
+        with stopwatch:
+            connection = connect_to_write(database)
+            create_tables(connection)
+            backlog = find_backlog(connection, bucket)
+        return len(backlog.new) * int(options["records"])
     without = nullcontext() if inserts else patch.object(loading, "_insert")
     with stopwatch, without:
         connection = connect_to_write(database)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from benchmarks.bench import Bench, BenchmarkError
 from benchmarks.documents import seed
-from benchmarks.history import history
+from benchmarks.history import RECORDS_PER_OBJECT, history
 from benchmarks.measuring import most_memory
 from benchmarks.results import Figure, RaceResult, Target, ratio
 from benchmarks.sql import statement
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 ROWS = 10_000_000
 CLIENTS = (1_000_000, 2_000_000, 10_000_000)
 BATCHES = (1_000, 10_000, 100_000)
-RECORDS_PER_OBJECT = 100
 QUICK_ROWS = 200_000
 QUICK_CLIENTS = (20_000, 40_000, 200_000)
 QUICK_BATCHES = (500, 1_000)
+WARMING_RUNS = 2
+"""Computations from scratch before the first round: they take up to twice as long as later ones."""
+
 PUBLISHING_SHARE = 0.5
 """What publishing may take of the work of a run with a batch of 1,000, at full size."""
 
@@ -63,7 +65,7 @@ def race(bench: Bench) -> RaceResult:
     small = measure(bench, rows // 10, typical // 10, batches[:1])
     for clients in some_clients:
         sizes = batches if clients == typical else batches[:1]
-        measured = measure(bench, rows, clients, sizes)
+        measured = measure(bench, rows, clients, sizes, anew=clients == typical)
         update, scratch = measured[f"update {batches[0]}"], measured["from scratch"]
         targets.append(
             Target(
@@ -94,6 +96,7 @@ def race(bench: Bench) -> RaceResult:
             parts["checks of everything"],
             parts["publish"],
             parts["publish a whole copy"],
+            parts["compute everything anew"],
         ],
         [
             *targets,
@@ -121,8 +124,18 @@ def race(bench: Bench) -> RaceResult:
     )
 
 
-def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> dict[str, Figure]:
-    """Load batches and update, round after round, on a copy of a history that grows by them."""
+def measure(
+    bench: Bench, rows: int, clients: int, batches: tuple[int, ...], *, anew: bool = False
+) -> dict[str, Figure]:
+    """Load batches and update, round after round, on a copy of a history that grows by them.
+
+    Args:
+        bench: Where.
+        rows: Requests in the history.
+        clients: Clients that they are of.
+        batches: Sizes of the batches, in requests.
+        anew: Whether the platform's own computation of everything is measured as well.
+    """
     original = history(bench, rows, clients)
     samples: Samples = defaultdict(list)
     with bench.scratch() as folder, ExitStack() as lease:
@@ -137,12 +150,14 @@ def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> 
             # Twice before, as a platform has that runs: then there is a snapshot to go on from.
             publish_it()
             publish_it()
+            for _ in range(WARMING_RUNS):
+                _compute_from_scratch(connection)
             first = rows
             for number in range(bench.runs):
                 bench.say(f"round {number + 1} of {bench.runs}: {rows:,} rows, {clients:,} clients")
                 for size in batches:
                     # Numbers that neither the history nor another batch has.
-                    prefix = f"metric/{rows}-{clients}/{first}-{size}"
+                    prefix = f"metric-{RECORDS_PER_OBJECT}/{rows}-{clients}/{first}-{size}"
                     objects = size // RECORDS_PER_OBJECT
                     seed(bench, prefix, objects, RECORDS_PER_OBJECT, clients, first)
                     first += size
@@ -155,6 +170,8 @@ def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> 
                             samples[name].append(seconds)
                         samples["publish"].append(_seconds(publish_it))
                         samples["publish a whole copy"].append(_seconds(publish_whole))
+                        if anew:
+                            samples["compute everything anew"].append(_anew(connection, prefix))
         finally:
             connection.close()
         megabytes = database.stat().st_size / 1e6
@@ -163,6 +180,7 @@ def measure(bench: Bench, rows: int, clients: int, batches: tuple[int, ...]) -> 
         "publish a whole copy": "as after a full load, or beside a reader that stays",
         "from scratch": "one statement, without a memory limit; nothing is written or compared",
         "checks": "of what loads have changed, where that is enough",
+        "compute everything anew": "as a full load does, within the platform's memory",
     }
     return {
         name: Figure(
@@ -203,22 +221,11 @@ def _round(connection: "Connection", bucket: Bucket, *, scratch_first: bool) -> 
         BenchmarkError: The updated metric is not the one from scratch.
     """
     seconds = {"load": _seconds(load_everything_new, connection, bucket, bucket.prefix)}
-    computed: list[object] = []
-
-    def from_scratch() -> None:
-        query = statement("credit_per_day_from_scratch")
-        # Without the limit it is up to twice as fast, as nothing goes to the disk.
-        connection.execute("SET memory_limit = $limit", {"limit": most_memory()})
-        seconds["from scratch"] = _seconds(
-            lambda: computed.extend(connection.execute(query).fetchall())
-        )
-        connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
-
     if scratch_first:
-        from_scratch()
+        computed, seconds["from scratch"] = _compute_from_scratch(connection)
     seconds.update(_update(connection, bucket.prefix))
     if not scratch_first:
-        from_scratch()
+        computed, seconds["from scratch"] = _compute_from_scratch(connection)
     kept_up = connection.table("credit_per_day").order("data_solicitada").fetchall()
     if kept_up != computed:
         raise BenchmarkError("The metric is not the one from scratch.")
@@ -231,6 +238,34 @@ def _round(connection: "Connection", bucket: Bucket, *, scratch_first: bool) -> 
             if check == _EXACT and offenders.count:
                 raise BenchmarkError(f"{check.name} found: {offenders.first[:3]}")
     return seconds
+
+
+def _compute_from_scratch(connection: "Connection") -> tuple[list[object], float]:
+    """The metric from the records alone, and the seconds that it took."""
+    query = statement("credit_per_day_from_scratch")
+    # Without the limit it is up to twice as fast, as nothing goes to the disk.
+    connection.execute("SET memory_limit = $limit", {"limit": most_memory()})
+    started = time.perf_counter()
+    computed: list[object] = connection.execute(query).fetchall()
+    seconds = time.perf_counter() - started
+    connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
+    return computed, seconds
+
+
+def _anew(connection: "Connection", run_id: str) -> float:
+    """The seconds in which the platform computes everything anew; nothing may differ.
+
+    Raises:
+        BenchmarkError: A day got another total.
+    """
+    started = time.perf_counter()
+    with transaction(connection):
+        differing = update_credit_per_day(
+            connection, run_id, datetime.now(timezone.utc), everything=True
+        )
+    if differing:
+        raise BenchmarkError(f"{differing} days differ where everything is computed anew.")
+    return time.perf_counter() - started
 
 
 class _Timed:

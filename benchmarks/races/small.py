@@ -3,6 +3,7 @@
 from benchmarks.bench import Bench, Contender
 from benchmarks.documents import REQUESTS_IN_FLIGHT, seed
 from benchmarks.environments import OURS, RIVALS
+from benchmarks.races.large import PARTS_OF_A_LOAD
 from benchmarks.results import RaceResult, Target, ratio
 
 OBJECTS = 20_000
@@ -19,20 +20,28 @@ def race(bench: Bench) -> RaceResult:
     def rival(name: str, module: str, **options: str) -> Contender:
         return _contender(bench, (name, "rival", f"rivals.{module}"), objects, options)
 
-    floor, ours, tuned, plain, loop, dlt = bench.race(
+    parts = [
+        _contender(bench, (name, "part", "contenders.parts_of_a_load"), objects, {"part": part}, of)
+        for name, part, of in (
+            ("ours, listing alone", "listing", "listed and compared with the ledger"),
+            *PARTS_OF_A_LOAD,
+        )
+    ]
+    floor, ours, tuned, plain, loop, dlt, *others = bench.race(
         [
             *floor_and_ours(bench, objects),
             rival("read_json over httpfs, tuned", "duckdb_httpfs", threads=str(TUNED_THREADS)),
             rival("read_json over httpfs", "duckdb_httpfs", threads=""),
             rival("boto3 + pandas loop", "boto3_pandas_loop"),
             rival("dlt filesystem source", "dlt_filesystem"),
+            *parts,
         ],
         "records/s",
     )
     return RaceResult(
         "small",
         f"Many small objects: {objects:,} documents of {RECORDS} records from S3 into a table",
-        [floor, ours, tuned, plain, loop, dlt],
+        [floor, ours, tuned, plain, loop, dlt, *others],
         [
             Target("ours / floor", ratio(ours, floor), 0.7),
             Target("ours / dlt", ratio(ours, dlt), 15),
@@ -58,7 +67,11 @@ def floor_and_ours(bench: Bench, objects: int) -> list[Contender]:
 
 
 def _contender(
-    bench: Bench, who: tuple[str, str, str], objects: int, options: dict[str, str]
+    bench: Bench,
+    who: tuple[str, str, str],
+    objects: int,
+    options: dict[str, str],
+    detail: str = "",
 ) -> Contender:
     """A contender on these objects, which have a prefix of their own."""
     name, role, module = who
@@ -72,4 +85,5 @@ def _contender(
         units=objects * RECORDS,
         environment=bench.environment(prefix),
         interpreter=RIVALS if role == "rival" else OURS,
+        detail=detail,
     )
