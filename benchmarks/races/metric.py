@@ -4,7 +4,7 @@ import shutil
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
@@ -240,13 +240,13 @@ def _round(connection: "Connection", bucket: Bucket, *, scratch_first: bool) -> 
     return seconds
 
 
-def _compute_from_scratch(connection: "Connection") -> tuple[list[object], float]:
+def _compute_from_scratch(connection: "Connection") -> tuple[Sequence[object], float]:
     """The metric from the records alone, and the seconds that it took."""
     query = statement("credit_per_day_from_scratch")
     # Without the limit it is up to twice as fast, as nothing goes to the disk.
     connection.execute("SET memory_limit = $limit", {"limit": most_memory()})
     started = time.perf_counter()
-    computed: list[object] = connection.execute(query).fetchall()
+    computed = connection.execute(query).fetchall()
     seconds = time.perf_counter() - started
     connection.execute("SET memory_limit = $limit", {"limit": MEMORY_LIMIT})
     return computed, seconds
