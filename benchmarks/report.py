@@ -37,7 +37,7 @@ def write_documents() -> list[Path]:
         written.append(document)
     for race, result in results.items():
         plot = IMAGES / f"performance-{race}.svg"
-        plot.write_text(bars(result["figures"]), "utf-8")
+        plot.write_text(bars(_plotted(result["figures"])), "utf-8")
         written.append(plot)
     return written
 
@@ -122,6 +122,13 @@ def _target(target: Mapping[str, Any]) -> tuple[str, ...]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plotted(figures: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Without the parts, where there is a floor: beside them contenders may be too small to see."""
+    if any(figure["role"] == "floor" for figure in figures):
+        return [figure for figure in figures if figure["role"] != "part"]
+    return figures
 
 
 def bars(figures: Sequence[Mapping[str, Any]]) -> str:
