@@ -70,7 +70,7 @@ main.command("all", help="All races, one after the other.")(_race_command(list(R
 @main.command("guard")
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), default=_HOME)
 def _guard(home: Path) -> None:
-    """Fail if something has become much slower; takes a few minutes."""
+    """Fail if something has become much slower; takes a minute or so."""
     with Supervisor() as supervisor:
         bench = Bench(home.absolute(), _GUARD_RUNS, supervisor)
         result = guard(bench)
