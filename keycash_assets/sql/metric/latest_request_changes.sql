@@ -29,49 +29,65 @@ affected AS (
     ) AS touched
 ),
 
--- The moments first: keys take longest to read, and decide only where moments are the same or a request was taken away.
+-- Without keys, which take longest to read.
 old_moments AS (
     SELECT
         affected.id,
         affected.id_hash,
-        latest_requests.rowid AS row_number,
         latest_requests.data_solicitacao,
         latest_requests.credito_solicitado
     FROM latest_requests
     INNER JOIN affected ON latest_requests.id_hash = affected.id_hash
 ),
 
-old_keys AS (
+-- Clients of whom the key has to be known: it decides where moments are the same, and tells what was taken away.
+undecided AS (
     SELECT
-        rowid AS row_number,
-        object_key,
-        record_index
+        id,
+        id_hash
+    FROM affected
+    WHERE
+        $everything
+        OR id IN (SELECT id FROM removed_requests)
+        OR id IN (
+            SELECT old_moments.id
+            FROM old_moments
+            INNER JOIN arrived
+                ON old_moments.id = arrived.id AND old_moments.data_solicitacao = arrived.data_solicitacao
+            WHERE NOT $everything
+        )
+),
+
+old_requests AS (
+    SELECT
+        id,
+        data_solicitacao,
+        NULL::VARCHAR AS object_key,
+        NULL::BIGINT AS record_index,
+        credito_solicitado
+    FROM old_moments
+    WHERE NOT $everything AND id NOT IN (SELECT id FROM undecided)
+    UNION ALL
+    SELECT
+        undecided.id,
+        latest_requests.data_solicitacao,
+        latest_requests.object_key,
+        latest_requests.record_index,
+        latest_requests.credito_solicitado
     FROM latest_requests
-    WHERE id_hash IN (
-        SELECT id_hash FROM old_moments WHERE $everything OR id IN (SELECT id FROM removed_requests)
-        UNION ALL
-        SELECT old_moments.id_hash
-        FROM old_moments
-        INNER JOIN arrived ON old_moments.id = arrived.id AND old_moments.data_solicitacao = arrived.data_solicitacao
-        WHERE NOT $everything
-    )
+    INNER JOIN undecided ON latest_requests.id_hash = undecided.id_hash
 ),
 
 old_winners AS (
     SELECT
-        old_moments.id,
-        old_moments.data_solicitacao,
-        old_keys.object_key,
-        old_keys.record_index,
-        old_moments.credito_solicitado,
+        old_requests.*,
         removed.id IS NULL AND NOT $everything AS stands
-    FROM old_moments
-    LEFT JOIN old_keys ON old_moments.row_number = old_keys.row_number
+    FROM old_requests
     LEFT JOIN (SELECT DISTINCT * FROM removed_requests) AS removed
         ON
-            old_moments.id = removed.id
-            AND old_keys.object_key = removed.object_key
-            AND old_keys.record_index = removed.record_index
+            old_requests.id = removed.id
+            AND old_requests.object_key = removed.object_key
+            AND old_requests.record_index = removed.record_index
 ),
 
 searched AS (
